@@ -1,0 +1,38 @@
+"""Names that more than one program, or a user, has to know."""
+
+from typing import Final
+
+GROUP: Final = "egress-operator.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "EgressTask"
+PLURAL: Final = "egresstasks"
+SINGULAR: Final = "egresstask"
+SHORT_NAME: Final = "egt"
+CATEGORY: Final = "egress"
+
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "egress-operator"
+APP_LABEL: Final = f"{GROUP}/app-id"
+TASK_LABEL: Final = f"{GROUP}/task"
+TASK_UID_LABEL: Final = f"{GROUP}/task-uid"
+ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+
+REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
+"""On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
+
+RESULTS_FINALIZER: Final = f"{GROUP}/results"
+"""On recorder Pods only: the Pod object stays until its end has been copied into the task's status."""
+
+TOKEN_KEY: Final = "access_token"  # noqa: S105 - the name of a Secret's key, not a secret
+TOKEN_DIR: Final = "/run/egress/token"  # noqa: S105 - a path
+STORE_CREDENTIALS_DIR: Final = "/run/egress/store"
+SPOOL_DIR: Final = "/spool"
+TERMINATION_LOG: Final = "/dev/termination-log"
+
+RECORDER_CONTAINER: Final = "recorder"
+RECORDER_PORT: Final = 8080
+"""Of the recorder's own /status, /healthz, /readyz and /metrics."""
+RECORDER_CONFIG_ENV: Final = "EGRESS_RECORDER_CONFIG"
+
+MANIFEST_NAME: Final = "manifest.json"

@@ -1,0 +1,43 @@
+"""manifest.json: every object of a task, written beside the media and read by the next attempt.
+
+It is the recording's memory: segment numbering, discontinuities and the clock go on from here when a new
+Pod takes over, and the operator reads it when a Pod's last words are lost.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from egress_api.base import PreciseMoment, Tolerant
+from egress_api.status import OutputFile
+
+
+class Segment(Tolerant):
+    """One media segment in the store."""
+
+    index: int = Field(ge=0, description="Position in the playlist, from 0, without gaps.")
+    name: str
+    attempt: int = Field(ge=1, description="The attempt that recorded it.")
+    started_at: PreciseMoment = Field(description="Wall clock of its first frame.")
+    duration_seconds: float = Field(ge=0)
+    size_bytes: int = Field(ge=0)
+    sha256: str
+    discontinuity: bool = Field(False, description="Whether the timeline jumps before it.")
+    uploaded_at: PreciseMoment
+
+
+class Manifest(Tolerant):
+    """The content of manifest.json."""
+
+    v: Literal[1] = 1
+    task_id: str
+    task_uid: str
+    app_id: str
+    attempt: int = Field(ge=1, description="The attempt that wrote it: a later one fences off an earlier.")
+    created_at: PreciseMoment
+    first_frame_at: PreciseMoment | None = None
+    complete: bool = Field(False, description="Whether the recording has ended and every object is verified.")
+    reason: str = Field("", description="Why it ended, once it has.")
+    segment_seconds: int
+    files: list[OutputFile] = Field(default_factory=list)
+    segments: list[Segment] = Field(default_factory=list)

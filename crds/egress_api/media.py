@@ -1,0 +1,38 @@
+"""What a recording looks and sounds like: shared by the REST payload and the resource's spec."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from egress_api.base import Strict
+
+
+class Layout(StrEnum):
+    """`flat` puts everyone of a channel into a grid; `freestyle` records a web page as it is."""
+
+    FLAT = "flat"
+    FREESTYLE = "freestyle"
+
+
+class OutputFormat(StrEnum):
+    """The containers a task can be asked for."""
+
+    HLS = "hls"
+
+
+class Video(Strict):
+    """The picture that is encoded."""
+
+    width: int = Field(1280, ge=16, le=3840, multiple_of=2, description="Width in pixels, even.")
+    height: int = Field(720, ge=16, le=2160, multiple_of=2, description="Height in pixels, even.")
+    frame_rate: int = Field(30, ge=1, le=60, description="Frames per second.")
+    bitrate: int = Field(2000, ge=50, le=50000, description="Highest video bit rate in kbit/s.")
+
+
+class Audio(Strict):
+    """The sound that is encoded."""
+
+    sample_rate: Literal[16000, 24000, 32000, 44100, 48000] = Field(48000, description="Samples per second.")
+    channels: int = Field(2, ge=1, le=2, description="1 for mono, 2 for stereo.")
+    bitrate: int = Field(128, ge=16, le=512, description="Audio bit rate in kbit/s.")

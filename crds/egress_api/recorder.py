@@ -1,0 +1,62 @@
+"""What the operator tells a recorder: one JSON object in the Pod's environment, no secrets in it.
+
+Secrets are files: the access token in `TOKEN_DIR`, the store's credentials in `STORE_CREDENTIALS_DIR`
+(each key of the Secret is a file, named as obstore names the option, such as aws_access_key_id).
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from egress_api.base import PreciseMoment, Tolerant
+from egress_api.media import Audio, Layout, OutputFormat, Video
+
+
+class SourceConfig(Tolerant):
+    """The backend that carries an app's channels."""
+
+    kind: Literal["livekit"] = Field("livekit", description="The kind of backend.")
+    url: str = Field(description="Where the recorder joins, such as ws://livekit.example:7880.")
+
+
+class StoreConfig(Tolerant):
+    """Where a task's objects go."""
+
+    url: str = Field(
+        description="Folder of the task: s3://bucket/prefix/app/task/ or file:///path/app/task/."
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Options of the store that are no secret, as obstore names them: endpoint, region, allow_http …",
+    )
+
+
+class RecorderConfig(Tolerant):
+    """Everything one attempt needs to know."""
+
+    task_id: str
+    task_uid: str = Field(description="Tells our own objects in the store from another task's.")
+    app_id: str
+    namespace: str
+    attempt: int = Field(ge=1)
+    created_at: PreciseMoment
+    layout: Layout
+    channel: str | None = None
+    users: list[str] = Field(default_factory=list)
+    worker_uid: int | None = None
+    url: str | None = None
+    web_gl: bool = False
+    format: OutputFormat = OutputFormat.HLS
+    output_name: str = Field(description="The rendered file name pattern: `{output_name}.m3u8`.")
+    segment_seconds: int = 4
+    video: Video
+    audio: Audio
+    source: SourceConfig | None = None
+    store: StoreConfig
+    token_file: str | None = Field(None, description="Path of the access token, when there is one.")
+    max_duration_seconds: int
+    idle_timeout_seconds: int = 0
+    join_timeout_seconds: int = 30
+    finalize_seconds: int = Field(
+        120, description="The Pod's grace period: what SIGTERM leaves for the end and the last uploads."
+    )

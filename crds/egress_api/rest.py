@@ -1,0 +1,253 @@
+"""REST bodies: the four calls, byte for byte as their users know them (docs/rest.md).
+
+`request_id`, `cmd`, `payload`, `access_token` and `filename_pattern` are snake_case, `workerUid`,
+`frameRate` and `webGL` are not: that is the contract, not an oversight. What we add stands beside it.
+"""
+
+from typing import Annotated, Any, Literal, Self, assert_never
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from egress_api.base import PreciseMoment
+from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.pattern import MAX_PATTERN, check_pattern
+from egress_api.spec import (
+    Channel,
+    EgressTaskSpec,
+    Limits,
+    PageUrl,
+    RequestId,
+    SecretKeyRef,
+    Users,
+    WorkerUid,
+)
+from egress_api.states import State
+from egress_api.status import OutputFile
+from egress_api.task import EgressTask
+
+AccessToken = Annotated[SecretStr, Field(min_length=10, max_length=2048)]
+
+
+class Body(BaseModel):
+    """A frozen REST body in which an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class StartPayload(Body):
+    """What to record: a channel (`flat`) or a page (`freestyle`)."""
+
+    layout: Layout = Field(description="flat records a channel, freestyle a page.")
+    channel: Channel | None = Field(None, description="The channel to record; with flat.")
+    access_token: AccessToken | None = Field(
+        None,
+        description="The token to join the channel with, 10 to 2048 characters; with flat. Never given back.",
+    )
+    worker_uid: WorkerUid | None = Field(
+        None, alias="workerUid", description="The number under which the recorder joins; with flat."
+    )
+    users: Users | None = Field(
+        None, description="Users to record; empty or absent records everyone; with flat."
+    )
+    url: PageUrl | None = Field(None, description="The page to record; with freestyle.")
+    web_gl: bool | None = Field(None, alias="webGL", description="Give the page WebGL; with freestyle.")
+    filename_pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
+        "recording", description="Name of the outputs; {date}, {time}, {region} and more are filled in."
+    )
+    format: OutputFormat = Field(OutputFormat.HLS, description="The container.")
+    video: Video = Field(default_factory=Video, description="The picture that is encoded.")
+    audio: Audio = Field(default_factory=Audio, description="The sound that is encoded.")
+    segment_seconds: int = Field(
+        4, alias="segmentSeconds", ge=1, le=30, description="Length of an HLS segment in seconds."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
+
+    @field_validator("filename_pattern")
+    @classmethod
+    def _known_tokens(cls, value: str) -> str:
+        return check_pattern(value)
+
+    @model_validator(mode="after")
+    def _fields_of_the_layout(self) -> Self:
+        flat_only = ("channel", "access_token", "worker_uid", "users")
+        freestyle_only = ("url", "web_gl")
+        needed: tuple[str, ...]
+        foreign: tuple[str, ...]
+        match self.layout:
+            case Layout.FLAT:
+                needed, foreign = ("channel", "access_token"), freestyle_only
+            case Layout.FREESTYLE:
+                needed, foreign = ("url",), flat_only
+            case _:
+                assert_never(self.layout)
+        problems = [(f, f"is needed with layout {self.layout}") for f in needed if getattr(self, f) is None]
+        problems += [
+            (f, f"does not go with layout {self.layout}") for f in foreign if getattr(self, f) is not None
+        ]
+        if problems:
+            raise FieldProblemsError([(self._wire_name(field), text) for field, text in problems])
+        return self
+
+    @classmethod
+    def _wire_name(cls, field: str) -> str:
+        return cls.model_fields[field].alias or field
+
+
+class FieldProblemsError(ValueError):
+    """Several fields of one object are wrong together: `problems` is a list of (field, sentence)."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field} {text}" for field, text in problems))
+        self.problems = problems
+
+
+class StartRequest(Body):
+    """The body of `POST /egress/v1/{app_id}/tasks`."""
+
+    request_id: RequestId = Field(description="Makes the start idempotent: the same id is the same task.")
+    cmd: Literal["record"] = Field(description="What to do.")
+    payload: StartPayload = Field(description="What to record, and how.")
+
+    def to_spec(self, *, app_id: str, token_secret: str) -> EgressTaskSpec:
+        """Return the spec of the task that this request asks for.
+
+        Args:
+            app_id: of the path.
+            token_secret: name of the Secret in which the access token will stand.
+        """
+        asked = self.payload
+        return EgressTaskSpec(
+            app_id=app_id,
+            request_id=self.request_id,
+            command=self.cmd,
+            layout=asked.layout,
+            channel=asked.channel,
+            worker_uid=asked.worker_uid,
+            users=asked.users or [],
+            url=asked.url,
+            web_gl=bool(asked.web_gl),
+            filename_pattern=asked.filename_pattern,
+            format=asked.format,
+            segment_seconds=asked.segment_seconds,
+            video=asked.video,
+            audio=asked.audio,
+            access_token_secret_ref=SecretKeyRef(name=token_secret) if asked.access_token else None,
+            limits=asked.limits,
+        )
+
+
+class StartAnswer(Body):
+    """The answer to a start."""
+
+    request_id: str
+    task_id: str
+    status: State
+
+
+class StopRequest(Body):
+    """The body of `POST …/tasks/{task_id}/stop`."""
+
+    request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
+
+
+class StopAnswer(Body):
+    """The answer to a stop: the wish is recorded, the status call tells when it has been met."""
+
+    task_id: str
+    status: Literal["SUCCESS"] = "SUCCESS"
+
+
+class StatusRequest(Body):
+    """The optional body of `GET …/tasks/{task_id}`."""
+
+    request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
+
+
+class StatusPayload(Body):
+    """What was asked for, and the names of what has been made."""
+
+    layout: Layout
+    channel: str | None = None
+    users: list[str] | None = None
+    url: str | None = None
+    web_gl: bool | None = Field(None, alias="webGL")
+    files: list[str] = Field(description="Names of the outputs so far.")
+    format: OutputFormat
+    video: Video
+    audio: Audio
+
+
+class StatusAnswer(Body):
+    """The answer to a status call. `reason` and what follows it are ours, beside the contract."""
+
+    task_id: str
+    status: State
+    payload: StatusPayload
+    reason: str = ""
+    message: str = ""
+    created_at: PreciseMoment
+    started_at: PreciseMoment | None = None
+    stopped_at: PreciseMoment | None = None
+    outputs: list[OutputFile] = Field(
+        default_factory=list, description="The files with URI, size and duration."
+    )
+    manifest_uri: str | None = None
+
+    @classmethod
+    def of(cls, task: EgressTask) -> Self:
+        """Return what a user is told about `task`."""
+        spec, status = task.spec, task.status
+        page = spec.layout is Layout.FREESTYLE
+        return cls(
+            task_id=task.metadata.name,
+            status=status.state,
+            payload=StatusPayload(
+                layout=spec.layout,
+                channel=spec.channel,
+                users=None if page else list(spec.users),
+                url=spec.url,
+                web_gl=spec.web_gl if page else None,
+                files=[file.name for file in status.files],
+                format=spec.format,
+                video=spec.video,
+                audio=spec.audio,
+            ),
+            reason=status.reason,
+            message=status.message,
+            created_at=task.metadata.creation_timestamp,
+            started_at=status.started_at,
+            stopped_at=status.stopped_at,
+            outputs=list(status.files),
+            manifest_uri=status.manifest_uri,
+        )
+
+
+class FieldError(Body):
+    """One bad field."""
+
+    pointer: str = Field(description="JSON pointer to the field in the request's body.")
+    detail: str = Field(description="What is wrong with it.")
+
+
+class Problem(Body):
+    """An error answer: RFC 9457 `application/problem+json`."""
+
+    type: str = Field(description="A URI reference for this kind of problem (docs/rest.md#problems).")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The path that was called.")
+    request_id: str = Field(description="The request's own id, or one that the gateway gave it.")
+    errors: list[FieldError] = Field(default_factory=list)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the JSON object; `errors` only where there are some."""
+        return self.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,126 @@
+"""The spec of an EgressTask: what a user asks for, and nothing that the system finds out.
+
+The resource's schema is generated from these models (crdgen.py), cross-field rules included (rules.py),
+so what the API server refuses and what these models refuse is the same.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from egress_api.base import Strict
+from egress_api.constants import TOKEN_KEY
+from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
+
+AppId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$", max_length=63)
+]
+"""Also a valid label value: tasks are found by it."""
+RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z]{1,32}$", max_length=32)]
+Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", max_length=64)]
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$", max_length=32)]
+PageUrl = Annotated[
+    str, StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s@/?#]+([/?#]\S*)?$", max_length=1024)
+]
+"""http or https, a host, no user info, no white space."""
+FilenamePattern = Annotated[str, StringConstraints(pattern=PATTERN_REGEX, max_length=MAX_PATTERN)]
+WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
+Users = Annotated[list[User], Field(max_length=32)]
+
+DNS_SUBDOMAIN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
+
+class SecretKeyRef(Strict):
+    """Where a secret value stands: never the value itself."""
+
+    name: Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=253)] = Field(
+        description="Name of a Secret in the task's namespace."
+    )
+    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]{1,253}$", max_length=253)] = Field(
+        TOKEN_KEY, description="Key in that Secret."
+    )
+
+
+class Limits(Strict):
+    """Bounds after which a task ends by itself."""
+
+    enqueue_timeout_seconds: int = Field(
+        300,
+        ge=1,
+        le=86_400,
+        description="A task that is not recording this many seconds after it was created ends in TIMEOUT.",
+    )
+    max_duration_seconds: int = Field(
+        14_400,
+        ge=1,
+        le=604_800,
+        description="The recording is ended in STOPPED, with all its files, after this many seconds.",
+    )
+    idle_timeout_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="The recording is ended in STOPPED when nobody has published for this many seconds; 0 is never.",
+    )
+
+
+class EgressTaskSpec(Strict):
+    """What to record, how, and where it ends."""
+
+    app_id: AppId = Field(description="The application that the task belongs to: it groups files and tasks.")
+    request_id: RequestId | None = Field(
+        None, description="The id of the request that made the task, if one did; the gateway sets it."
+    )
+    command: Literal["record"] = Field("record", description="What to do with the source.")
+    layout: Layout = Field(
+        Layout.FLAT, description="flat: everyone of a channel in a grid. freestyle: a web page as it is."
+    )
+    channel: Channel | None = Field(None, description="The channel (room) to record; with layout flat.")
+    worker_uid: WorkerUid | None = Field(
+        None,
+        description="The number under which the recorder joins the channel, where the source has numbers.",
+    )
+    users: Users = Field(
+        default_factory=list, description="Identities to record; empty records everyone in the channel."
+    )
+    url: PageUrl | None = Field(None, description="The page to record, http or https; with layout freestyle.")
+    web_gl: bool = Field(
+        False,
+        alias="webGL",
+        description="Give the page WebGL (drawn by the processor); with layout freestyle.",
+    )
+    filename_pattern: FilenamePattern = Field(
+        "recording",
+        description="Name of the outputs without suffix; {date}, {time} (also {date:%Y-%m-%d}), {region}, {app_id}, "
+        "{channel}, {task_id} and {layout} are filled in.",
+    )
+    format: OutputFormat = Field(OutputFormat.HLS, description="hls: MPEG-TS segments and a playlist.")
+    segment_seconds: int = Field(4, ge=1, le=30, description="Length of an HLS segment in seconds.")
+    video: Video = Field(default_factory=Video, description="The picture that is encoded.")
+    audio: Audio = Field(default_factory=Audio, description="The sound that is encoded.")
+    access_token_secret_ref: SecretKeyRef | None = Field(
+        None, description="The Secret with the token that the recorder joins the channel with."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
+    retry_limit: int = Field(
+        2,
+        ge=0,
+        le=20,
+        description="How many times a recorder that failed is started again in the same playlist.",
+    )
+    stop: bool = Field(False, description="Set to true to end the recording; it can't be taken back.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        # The same rules stand as CEL in rules.py, where the API server checks them.
+        match self.layout:
+            case Layout.FLAT:
+                if self.channel is None or self.url is not None:
+                    raise ValueError("layout flat records a channel: set channel and no url")
+                if self.access_token_secret_ref is None:
+                    raise ValueError("recording a channel needs accessTokenSecretRef")
+            case Layout.FREESTYLE:
+                if self.url is None or self.channel is not None:
+                    raise ValueError("layout freestyle records a page: set url and no channel")
+        return self

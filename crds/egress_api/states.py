@@ -1,0 +1,92 @@
+"""The words for where a task is and why.
+
+`State` is what REST answers and `kubectl get` shows. `Reason` is one CamelCase word for machines; the
+sentence beside it is for people. A reason says what happened, a state says what it means for the task:
+Unschedulable explains both an ENQUEUED task and one that ended in TIMEOUT.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """ENQUEUED → PROCESSING → STOPPING → STOPPED, or FAILED, or TIMEOUT (aged out while enqueued)."""
+
+    ENQUEUED = "ENQUEUED"
+    PROCESSING = "PROCESSING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+
+    @property
+    def terminal(self) -> bool:
+        """True for a state that is never left again."""
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES: Final = frozenset({State.STOPPED, State.FAILED, State.TIMEOUT})
+
+
+class Reason(StrEnum):
+    """Why a task is in its state."""
+
+    # On the way
+    ACCEPTED = "Accepted"
+    POD_PENDING = "PodPending"
+    POD_STARTING = "PodStarting"
+    UNSCHEDULABLE = "Unschedulable"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    RETRYING = "Retrying"
+    RECORDING = "Recording"
+    STOPPING = "Stopping"
+    # Ended as wanted
+    STOP_REQUESTED = "StopRequested"
+    STOPPED_BEFORE_START = "StoppedBeforeStart"
+    MAX_DURATION_REACHED = "MaxDurationReached"
+    IDLE_TIMEOUT = "IdleTimeout"
+    SOURCE_CLOSED = "SourceClosed"
+    # Ended by a fault on the recorder's side
+    JOIN_REFUSED = "JoinRefused"
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    STORE_REFUSED = "StoreRefused"
+    STORE_UNREACHABLE = "StoreUnreachable"
+    OUTPUT_EXISTS = "OutputExists"
+    CAPTURE_FAILED = "CaptureFailed"
+    RECORDER_FAILED = "RecorderFailed"
+    # Ended by a fault on the platform's side
+    INVALID_IMAGE = "InvalidImage"
+    CONFIG_ERROR = "ConfigError"
+    ADMISSION_REFUSED = "AdmissionRefused"
+    OOM_KILLED = "OOMKilled"
+    POD_DELETED = "PodDeleted"
+    POD_EVICTED = "PodEvicted"
+    NODE_SHUTDOWN = "NodeShutdown"
+    NODE_LOST = "NodeLost"
+    POD_NAME_CONFLICT = "PodNameConflict"
+    # Ended before anything was tried
+    ENQUEUE_TIMEOUT = "EnqueueTimeout"
+    INVALID_SPEC = "InvalidSpec"
+    LAYOUT_NOT_SUPPORTED = "LayoutNotSupported"
+    NOT_CONFIGURED = "NotConfigured"
+
+
+class ConditionType(StrEnum):
+    """The conditions of a task, each True, False or Unknown with a reason and a sentence."""
+
+    ACCEPTED = "Accepted"
+    POD_SCHEDULED = "PodScheduled"
+    RECORDING = "Recording"
+    UPLOADED = "Uploaded"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+class ConditionStatus(StrEnum):
+    """The three values that Kubernetes knows for a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
