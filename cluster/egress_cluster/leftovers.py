@@ -1,0 +1,127 @@
+"""Mends what a killed run left behind: daemons, sockets, mounts, interfaces and firewall chains of our engine.
+
+In: settings, and the texts that the kernel gives (/proc, iptables-save, `ip link`). Everything is found by our own
+paths or by Docker's own names, and only where our engine is what runs Docker here. The parsing is pure and tested.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from .errors import CommandFailed
+from .run import run
+from .settings import Settings
+
+_PROGRAMS = {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "docker-proxy"}
+
+
+def our_processes(settings: Settings, *, proc: Path = Path("/proc")) -> dict[int, str]:
+    """Find processes of our engine, by their program's name and our paths on their command line."""
+    found = {}
+    marks = (str(settings.engine_run), str(settings.engine_root))
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it ended meanwhile
+        program = Path(command[0]).name
+        if program in _PROGRAMS and any(mark in argument for argument in command for mark in marks):
+            found[int(folder.name)] = program
+    return found
+
+
+def our_daemons(settings: Settings) -> list[int]:
+    """Give the process ids of our dockerd."""
+    return [pid for pid, program in our_processes(settings).items() if program == "dockerd"]
+
+
+def clear_engine_runtime(settings: Settings) -> None:
+    """Take away what our engine left once no dockerd of ours runs: the cache's data stays."""
+    if our_daemons(settings):
+        return
+    for pid in our_processes(settings):
+        _kill(pid)
+    roots = (str(settings.engine_run), str(settings.engine_root))
+    for mount in mounts_below(Path("/proc/self/mountinfo").read_text(), roots):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True, timeout=30)
+    shutil.rmtree(settings.engine_run, ignore_errors=True)
+    if not _another_engine(settings):
+        _clear_network()
+
+
+def mounts_below(mountinfo: str, roots: tuple[str, ...]) -> list[str]:
+    """List mount points at or below the roots, the deepest first, so that each can be unmounted in turn."""
+    points = [line.split()[4].replace("\\040", " ") for line in mountinfo.splitlines() if line.strip()]
+    below = [point for point in points if any(point == root or point.startswith(f"{root}/") for root in roots)]
+    return sorted(below, key=len, reverse=True)
+
+
+def docker_links(listing: str) -> list[str]:
+    """Pick Docker's interfaces out of `ip -o link`: its bridges, and container ends that stand on them."""
+    found = []
+    for line in listing.splitlines():
+        match = re.match(r"\d+: ([^:@]+)[:@]", line)
+        if not match:
+            continue
+        name = match.group(1)
+        bridge = name == "docker0" or re.fullmatch(r"br-[0-9a-f]{12}", name)
+        if bridge or re.search(r" master (docker0|br-[0-9a-f]{12}) ", line):
+            found.append(name)
+    return found
+
+
+def without_docker(rules: str) -> str:
+    """Take Docker's chains and rules out of `iptables-save`'s text, and open FORWARD, which Docker closes."""
+    kept = []
+    for line in rules.splitlines():
+        if re.match(r":DOCKER\S* ", line) or re.search(r"(-A|-j) DOCKER", line):
+            continue
+        if re.search(r"-[io] (docker0|br-[0-9a-f]{12})\b", line) or _masquerades_docker(line):
+            continue
+        kept.append(re.sub(r"^:FORWARD DROP", ":FORWARD ACCEPT", line))
+    return "\n".join(kept) + "\n"
+
+
+def _masquerades_docker(line: str) -> bool:
+    """Tell Docker's masquerade rules: a whole private network to anywhere but its own bridge, or to itself."""
+    return bool(re.match(r"-A POSTROUTING -s 172\.\d+\.\d+\.\d+/(16|32) .*-j MASQUERADE$", line))
+
+
+def _clear_network() -> None:
+    try:
+        for table in ("iptables", "ip6tables"):
+            if not shutil.which(table, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
+                continue
+            rules = run([f"{table}-save"], seconds=20)
+            if "DOCKER" in rules:
+                run([f"{table}-restore"], seconds=20, stdin=without_docker(rules))
+        for name in docker_links(run(["ip", "-o", "link"], seconds=20)):
+            subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True, timeout=20)
+    except CommandFailed:
+        return  # no iptables or ip here: then Docker made nothing with them either
+
+
+def _another_engine(settings: Settings) -> bool:
+    """Tell whether some dockerd that is not ours runs: then the chains and bridges are not ours to take."""
+    ours = our_processes(settings)
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) in ours:
+            continue
+        try:
+            if (folder / "comm").read_text().strip() == "dockerd":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

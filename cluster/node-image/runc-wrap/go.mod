@@ -1,0 +1,3 @@
+module egress.dev/runcwrap
+
+go 1.24.0
