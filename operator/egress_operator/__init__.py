@@ -1,0 +1,1 @@
+"""The operator: EgressTask in, recorder Pod out, status back (docs/operator.md)."""

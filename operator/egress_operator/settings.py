@@ -1,0 +1,246 @@
+"""What an administrator sets, once, for all tasks of an operator.
+
+In: one YAML file (`EGRESS_OPERATOR_CONFIG`, the chart renders it) and the environment, which wins:
+`EGRESS_OPERATOR_REGION=eu`, `EGRESS_OPERATOR_STORE__URL=s3://other`. Out: one frozen `Settings`.
+Keys are camelCase in YAML, as in the chart's values. The table in docs/operator.md is generated from
+the fields below (tables.py). Nothing secret stands here: credentials are
+named, never held.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from egress_api.recorder import SourceConfig
+from egress_operator.errors import SettingsError
+
+CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
+DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
+ENV_PREFIX: Final = "EGRESS_OPERATOR_"
+NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+FOLDER_TOKENS: Final = ("app_id", "task_id", "region", "namespace")
+
+
+def _check_folder(folder: str) -> str:
+    try:
+        folder.format(**dict.fromkeys(FOLDER_TOKENS, "x"))
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{token}}}" for token in FOLDER_TOKENS)
+        raise ValueError(f"{folder!r} can't be filled in ({error}); known are {known}") from error
+    if "{task_id}" not in folder:
+        raise ValueError("must contain {task_id}, so that recordings of different tasks never meet")
+    return folder.strip("/")
+
+
+class _Part(BaseModel):
+    """A frozen camelCase group of settings in which an unknown key is an error."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class StoreSettings(_Part):
+    """Where recordings go."""
+
+    url: str = Field(
+        pattern=r"^(s3|gs|az|file)://\S+$",
+        description="Bucket (and prefix) for all recordings: s3://, gs://, az:// or file:///path.",
+    )
+    folder: Annotated[str, AfterValidator(_check_folder)] = Field(
+        "{app_id}/{task_id}",
+        description="Folder of a task below the URL; {app_id}, {task_id}, {region} and {namespace} are filled in. "
+        "It must contain {task_id}, so that recordings never collide.",
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Options of the store that are no secret, named as in obstore: endpoint, region, allow_http …",
+    )
+    credentials_secret: str = Field(
+        "",
+        description="Secret in the tasks' namespace whose keys are obstore's names of secret options "
+        "(aws_access_key_id, aws_secret_access_key …); empty where the node or the service account gives access.",
+    )
+    volume_claim: str = Field(
+        "", description="With file://: the PersistentVolumeClaim that is mounted at the URL's path."
+    )
+
+
+class SourcesSettings(_Part):
+    """Which backend carries which app's channels."""
+
+    default: SourceConfig | None = Field(
+        None, description="Backend of every app that has none of its own: {kind: livekit, url: ws://…}."
+    )
+    apps: dict[str, SourceConfig] = Field(
+        default_factory=dict, description="Backends by app id; they win over the default."
+    )
+
+    def of(self, app_id: str) -> SourceConfig | None:
+        """Return the backend of an app, if there is one."""
+        return self.apps.get(app_id, self.default)
+
+
+def _default_resources() -> dict[str, dict[str, str]]:
+    return {
+        "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "4Gi"},
+    }
+
+
+class RecorderSettings(_Part):
+    """The Pod that records."""
+
+    image: str = Field(min_length=1, description="Image for channels.")
+    web_image: str = Field(
+        "",
+        description="Image for web pages; without one, layout freestyle ends in FAILED LayoutNotSupported.",
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        "IfNotPresent", description="When the kubelet pulls the image."
+    )
+    image_pull_secrets: list[str] = Field(
+        default_factory=list, description="Names of Secrets to pull the image with."
+    )
+    resources: dict[str, dict[str, str]] = Field(
+        default_factory=_default_resources,
+        description="Requests and limits of the recorder; the CPU limit also sets the encoder's threads.",
+    )
+    service_account_name: str = Field(
+        "",
+        description="Service account, for access to the store by the cloud's identity; no token is mounted.",
+    )
+    priority_class_name: str = Field("", description="Priority class, so that others don't preempt it.")
+    runtime_class_name: str = Field("", description="Runtime class, such as gvisor for web pages.")
+    node_selector: dict[str, str] = Field(default_factory=dict, description="Labels of the nodes to run on.")
+    tolerations: list[dict[str, Any]] = Field(
+        default_factory=list, description="Taints to tolerate, beside not-ready and unreachable for 30 s."
+    )
+    affinity: dict[str, Any] = Field(default_factory=dict, description="Affinity, as in a Pod.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="More labels for the Pod; the operator's own win."
+    )
+    annotations: dict[str, str] = Field(
+        default_factory=dict, description="More annotations for the Pod; the operator's own win."
+    )
+    grace_seconds: int = Field(
+        120,
+        ge=5,
+        le=3600,
+        description="Seconds from SIGTERM for the end of the recording and the last uploads.",
+    )
+    join_timeout_seconds: int = Field(
+        30, ge=1, le=600, description="Seconds in which the recorder must have joined its source."
+    )
+    spool_size: str = Field(
+        "2Gi",
+        pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$",
+        description="Size of the spool: what is recorded and not uploaded yet.",
+    )
+
+
+def _own_namespace() -> list[str]:
+    # What a Pod is told by its service account; outside a cluster, kubectl's own default.
+    return [NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else "default"]
+
+
+def _by_field_name(model: type[BaseModel], content: dict[str, Any]) -> dict[str, Any]:
+    # pydantic-settings merges sources key by key: graceSeconds of the file and grace_seconds of the
+    # environment have to be the same key by then. Unknown keys stay, to be refused by name.
+    names = {to_camel(name): name for name in model.model_fields}
+    renamed: dict[str, Any] = {}
+    for key, value in content.items():
+        name = names.get(key, key)
+        kind = model.model_fields[name].annotation if name in model.model_fields else None
+        nested = isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, dict)
+        renamed[name] = _by_field_name(kind, value) if nested else value  # type: ignore[arg-type]
+    return renamed
+
+
+class Settings(BaseSettings):
+    """Everything that can be set for an operator."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    namespaces: list[str] = Field(
+        default_factory=_own_namespace,
+        min_length=1,
+        description="Namespaces whose tasks are worked on; by default the operator's own.",
+    )
+    region: str = Field("", max_length=64, description="What {region} stands for in names and folders.")
+    store: StoreSettings = Field(description="Where recordings go.")
+    sources: SourcesSettings = Field(
+        default_factory=SourcesSettings, description="Which backend carries which app's channels."
+    )
+    recorder: RecorderSettings = Field(description="The Pod that records.")
+    image_pull_patience_seconds: int = Field(
+        60, ge=0, description="Seconds for which an image that can't be pulled is waited for, then FAILED."
+    )
+    poll_seconds: float = Field(
+        3, ge=0.2, description="Seconds between two looks at a running recorder's /status."
+    )
+    resync_seconds: int = Field(
+        300,
+        ge=1,
+        description="Seconds between two full looks at all tasks and Pods, should an event be lost.",
+    )
+    ttl_seconds_after_finished: int = Field(
+        604_800, ge=0, description="Seconds after which a finished task is deleted; 0 is never."
+    )
+    max_finished: int = Field(
+        1000, ge=0, description="Finished tasks kept in a namespace; the oldest go first. 0 keeps all."
+    )
+    workers: int = Field(8, ge=1, le=256, description="Tasks worked on at the same time.")
+    metrics_port: int = Field(8080, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which comes in as init arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Self:
+        """Read the settings file and the environment.
+
+        Args:
+            path: the file; by default what `EGRESS_OPERATOR_CONFIG` names, or /etc/egress/operator.yaml.
+
+        Raises:
+            SettingsError: naming the file and each setting that is wrong.
+        """
+        path = path or Path(os.environ.get(CONFIG_ENV, DEFAULT_CONFIG))
+        try:
+            content = yaml.safe_load(path.read_text()) or {}
+        except FileNotFoundError:
+            content = {}
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"{path} can't be read as YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise SettingsError(f"{path} must hold a mapping of settings, not a {type(content).__name__}")
+        try:
+            return cls(**_by_field_name(cls, content))
+        except ValidationError as error:
+            lines = [
+                f"  {'.'.join(to_camel(str(part)) for part in e['loc'])}: {e['msg']}" for e in error.errors()
+            ]
+            where = str(path) if path.is_file() else f"{path} (which does not exist)"
+            raise SettingsError("\n".join([f"the settings in {where} are wrong:", *lines])) from error
