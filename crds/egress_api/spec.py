@@ -6,40 +6,62 @@ so what the API server refuses and what these models refuse is the same.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from egress_api.base import Strict
 from egress_api.constants import TOKEN_KEY
 from egress_api.media import Audio, Layout, OutputFormat, Video
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
+from egress_api.worded import Worded
 
 AppId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$", max_length=63)
+    str,
+    Worded(
+        r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
+        63,
+        "must be 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit at both ends",
+    ),
 ]
 """Also a valid label value: tasks are found by it."""
-RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z]{1,32}$", max_length=32)]
-Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", max_length=64)]
-User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$", max_length=32)]
-PageUrl = Annotated[
-    str, StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s@/?#]+([/?#]\S*)?$", max_length=1024)
+RequestId = Annotated[str, Worded(r"^[0-9a-zA-Z]{1,32}$", 32, "must be 1 to 32 letters and digits")]
+Channel = Annotated[
+    str, Worded(r"^[A-Za-z0-9_.:-]{1,64}$", 64, "must be 1 to 64 letters, digits, '_', '.', ':' or '-'")
 ]
-"""http or https, a host, no user info, no white space."""
-FilenamePattern = Annotated[str, StringConstraints(pattern=PATTERN_REGEX, max_length=MAX_PATTERN)]
+User = Annotated[str, Worded(r"^[A-Za-z0-9_-]{1,32}$", 32, "must be 1 to 32 letters, digits, '_' or '-'")]
+PageUrl = Annotated[
+    str,
+    Worded(
+        r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s@/?#]+([/?#]\S*)?$",
+        1024,
+        "must be an http or https URL with a host, at most 1024 characters, without user info or spaces",
+    ),
+]
+FilenamePattern = Annotated[
+    str,
+    Worded(
+        PATTERN_REGEX,
+        MAX_PATTERN,
+        f"must be 1 to {MAX_PATTERN} letters, digits, '_', '.', '-' and tokens: {{date}}, {{time}} "
+        "(or {date:%Y-%m-%d}), {region}, {app_id}, {channel}, {task_id}, {layout}",
+    ),
+]
 WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
 Users = Annotated[list[User], Field(max_length=32)]
-
-DNS_SUBDOMAIN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+SecretName = Annotated[
+    str,
+    Worded(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", 253, "must be the name of a Secret: a DNS subdomain"),
+]
+SecretKey = Annotated[
+    str,
+    Worded(r"^[-._a-zA-Z0-9]{1,253}$", 253, "must be a key of a Secret: letters, digits, '-', '_' or '.'"),
+]
 
 
 class SecretKeyRef(Strict):
     """Where a secret value stands: never the value itself."""
 
-    name: Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=253)] = Field(
-        description="Name of a Secret in the task's namespace."
-    )
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]{1,253}$", max_length=253)] = Field(
-        TOKEN_KEY, description="Key in that Secret."
-    )
+    name: SecretName = Field(description="Name of a Secret in the task's namespace.")
+    key: SecretKey = Field(TOKEN_KEY, description="Key in that Secret.")
 
 
 class Limits(Strict):

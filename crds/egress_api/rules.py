@@ -1,0 +1,64 @@
+"""Rules that span fields, as CEL: the API server checks them, whoever writes the resource.
+
+The same rules stand in spec.py for those who build a spec in Python; tests/api feeds both the same bad
+manifests.
+"""
+
+from typing import Final
+
+from egress_api.names import MAX_TASK_NAME
+from egress_api.spec import EgressTaskSpec
+
+MUTABLE_FIELDS: Final = frozenset({"stop"})
+"""Spec fields that may change after creation; a later feature opens more."""
+
+Rule = dict[str, str]
+
+ROOT_RULES: Final[list[Rule]] = [
+    {
+        "rule": f"size(self.metadata.name) <= {MAX_TASK_NAME}",
+        "message": f"metadata.name must be at most {MAX_TASK_NAME} characters long: Pods are named after it",
+    }
+]
+
+_SOURCE_RULES: Final[list[Rule]] = [
+    {
+        "rule": "self.layout != 'flat' || has(self.channel)",
+        "message": "layout flat records a channel: set spec.channel",
+    },
+    {
+        "rule": "self.layout != 'freestyle' || has(self.url)",
+        "message": "layout freestyle records a page: set spec.url",
+    },
+    {
+        "rule": "!(has(self.channel) && has(self.url))",
+        "message": "set spec.channel or spec.url, not both: a task records one source",
+    },
+    {
+        "rule": "!has(self.channel) || has(self.accessTokenSecretRef)",
+        "message": "recording a channel needs spec.accessTokenSecretRef: the Secret with the token to join it",
+    },
+]
+
+_STOP_RULE: Final[Rule] = {
+    "rule": "!oldSelf.stop || self.stop",
+    "message": "spec.stop can't be taken back: start another task",
+}
+
+
+def _immutable(field: str) -> Rule:
+    return {
+        "rule": f"has(self.{field}) == has(oldSelf.{field})"
+        f" && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        "message": f"spec.{field} can't be changed after creation: start another task",
+    }
+
+
+def spec_rules() -> list[Rule]:
+    """Return every rule on `spec`, in the order in which users see them."""
+    names = [info.alias or name for name, info in EgressTaskSpec.model_fields.items()]
+    return [
+        *_SOURCE_RULES,
+        _STOP_RULE,
+        *(_immutable(name) for name in names if name not in MUTABLE_FIELDS),
+    ]
