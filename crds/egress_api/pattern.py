@@ -77,4 +77,4 @@ def render_pattern(pattern: str, *, moment: datetime, values: Mapping[str, str])
         return values[token]
 
     name = _UNSAFE.sub("_", _TOKEN.sub(expand, pattern))[:MAX_NAME]
-    return name if name.strip("._-") else f"_{name.strip('.')}"
+    return f"_{name[1:]}" if name[:1] in {"", "."} else name
