@@ -1,0 +1,75 @@
+# Everything a developer types. `make help` lists it; the two that matter are `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+CLUSTER := $(BIN)/python -m egress_cluster
+SOURCES := crds gateway operator recorder-image cluster tests bench
+
+.PHONY: help demo test test-fast lint unit api e2e bench up deploy down env generate clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
+	@examples/demo.sh
+
+test: lint unit api e2e  ## everything, on a real node with real media
+	@:
+
+test-fast: lint unit api  ## everything but the node
+	@:
+
+lint: $(READY)  ## style, types, layers
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy
+	@PYTHONPATH=crds:gateway:operator:recorder-image:cluster $(BIN)/lint-imports --no-cache >/dev/null || PYTHONPATH=crds:gateway:operator:recorder-image:cluster $(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m egress_api.crdgen --check
+
+unit: $(READY)
+	@$(BIN)/python -m pytest tests/unit -q
+
+api: $(READY)
+	@$(BIN)/python -m pytest tests/api -q
+
+e2e: $(READY)
+	@$(BIN)/python -m pytest tests/e2e -q
+
+bench: $(READY)  ## start latency, CPU and memory of a recording
+	@$(CLUSTER) deploy
+	@$(BIN)/python -m bench
+
+up: $(READY)  ## the kind cluster with the demo's S3 and RTC servers
+	@$(CLUSTER) up
+
+deploy: $(READY)  ## the chart from this checkout, installed in the kind cluster
+	@$(CLUSTER) deploy
+
+down: $(READY)  ## take the cluster away; what was built stays in the cache
+	@$(CLUSTER) down
+
+env: $(READY)  ## eval "$$(make -s env)" makes kubectl, helm and docker reach the cluster
+	@$(CLUSTER) env
+
+generate: $(READY)  ## the files that are generated from code
+	@$(BIN)/python -m egress_api.crdgen
+
+clean:  ## the virtual environment and caches in the checkout
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output
+
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@for program in ffmpeg ffprobe curl jq; do command -v $$program >/dev/null || missing="$${missing:-} $$program"; done; \
+	  if [ -n "$${missing:-}" ]; then \
+	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install these first:$$missing" >&2; exit 1; }; \
+	    echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq --no-install-recommends ffmpeg curl jq >/dev/null; \
+	  fi
+	@touch $@

@@ -1,0 +1,200 @@
+"""What the e2e tests hold in their hands: kubectl, the REST API, and a way to wait that has an end.
+
+Everything goes through what a user has: the published port of the gateway, kubectl with the cluster's
+kubeconfig, the store's S3 port. Nothing here reaches into a program of ours.
+"""
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+APP = "demo"
+NAMESPACE = "egress"
+
+
+def until(what: str, probe: Callable[[], T | None], *, seconds: float, every: float = 0.2) -> T:
+    """Ask until the answer is neither None nor False, and return it.
+
+    Raises:
+        AssertionError: after `seconds`, with what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = probe()
+        if answer is not None and answer is not False:
+            return answer
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(every)
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with the cluster's kubeconfig."""
+
+    environment: Mapping[str, str]
+    namespace: str = NAMESPACE
+
+    def __call__(self, *args: str, stdin: str | None = None, seconds: float = 60, check: bool = True) -> str:
+        """Run kubectl and return its standard output; a failure shows what it said."""
+        done = self.run(*args, stdin=stdin, seconds=seconds)
+        assert not check or done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr}"
+        return done.stdout
+
+    def run(
+        self, *args: str, stdin: str | None = None, seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl and return all that came of it."""
+        return subprocess.run(
+            ["kubectl", "--namespace", self.namespace, *args],
+            input=stdin,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return an object, or None where there is none."""
+        text = self("get", kind, name, "--ignore-not-found", "-o", "json")
+        return json.loads(text) if text.strip() else None
+
+    def list(self, kind: str, *, selector: str = "") -> list[dict[str, Any]]:
+        """Return the objects of a kind."""
+        return json.loads(self("get", kind, "-l", selector, "-o", "json"))["items"]
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Apply manifests."""
+        self(
+            "apply",
+            "-f",
+            "-",
+            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}),
+        )
+
+    def task(self, name: str) -> dict[str, Any]:
+        """Return a task's resource."""
+        task = self.get("egresstask", name)
+        assert task is not None, f"there is no task {name}"
+        return task
+
+    def state(self, name: str) -> str:
+        """Return a task's state, empty before the operator has seen it."""
+        return self.task(name).get("status", {}).get("state", "")
+
+    def until_state(self, name: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until a task is in one of the states, and return it; an end in another fails at once."""
+
+        def probe() -> dict[str, Any] | None:
+            task = self.task(name)
+            state = task.get("status", {}).get("state")
+            if state in states:
+                return task
+            ended = state in {"STOPPED", "FAILED", "TIMEOUT"}
+            assert not ended, f"{name} is {state}, not {states}: {task['status'].get('message')}"
+            return None
+
+        try:
+            return until(f"{name} is {' or '.join(states)}", probe, seconds=seconds)
+        except AssertionError as problem:
+            status = json.dumps(self.task(name).get("status"), indent=1)
+            raise AssertionError(f"{problem}\nstatus: {status}") from None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the gateway answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The REST API, over plain HTTP with a new connection for each call."""
+
+    url: str
+
+    def call(self, method: str, path: str, body: Any = None, *, seconds: float = 15) -> Answer:
+        """Send a request; `body` is an object to send as JSON, or bytes to send as they are."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as response:
+                return Answer(response.status, dict(response.headers), json.loads(response.read()))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), json.loads(error.read()))
+
+    def start(self, body: Any, *, app: str = APP) -> Answer:
+        """Start a task."""
+        return self.call("POST", f"/egress/v1/{app}/tasks", body)
+
+    def status(self, task: str, *, app: str = APP) -> Answer:
+        """Ask for a task."""
+        return self.call("GET", f"/egress/v1/{app}/tasks/{task}")
+
+    def stop(self, task: str, *, app: str = APP) -> Answer:
+        """Stop a task."""
+        return self.call("POST", f"/egress/v1/{app}/tasks/{task}/stop", {"request_id": request_id()})
+
+
+def request_id() -> str:
+    """Return a new request id."""
+    return uuid.uuid4().hex[:20]
+
+
+def start_body(*, channel: str, token: str, **payload: Any) -> dict[str, Any]:
+    """Return a start call's body as design.md has it; keywords replace or add fields of the payload."""
+    return {
+        "request_id": request_id(),
+        "cmd": "record",
+        "payload": {
+            "layout": "flat",
+            "channel": channel,
+            "access_token": token,
+            "workerUid": 42,
+            "users": [],
+            "filename_pattern": "file_output",
+            "format": "hls",
+            "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000},
+            "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
+            **payload,
+        },
+    }
+
+
+@dataclass
+class Following:
+    """`kubectl logs --follow` of a Pod, kept until the Pod is gone: its last words count too."""
+
+    process: subprocess.Popen[bytes]
+    lines: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, kubectl: Kubectl, pod: str) -> "Following":
+        """Begin to follow a Pod's log."""
+        return cls(
+            subprocess.Popen(
+                ["kubectl", "--namespace", kubectl.namespace, "logs", "--follow", pod],
+                env=dict(kubectl.environment),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    def text(self, *, seconds: float = 60) -> str:
+        """Wait for the end of the log and return it."""
+        out, _ = self.process.communicate(timeout=seconds)
+        return out.decode(errors="replace")

@@ -1,0 +1,105 @@
+"""Manifests for tests: a good one, and bad ones as data with the sentence that must refuse them."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from egress_api.constants import API_VERSION, KIND
+
+GOOD: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": KIND,
+    "metadata": {"name": "good"},
+    "spec": {
+        "appId": "demo",
+        "layout": "flat",
+        "channel": "egress_test",
+        "accessTokenSecretRef": {"name": "good-token"},
+    },
+}
+
+GOOD_PAGE: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": KIND,
+    "metadata": {"name": "good-page"},
+    "spec": {"appId": "demo", "layout": "freestyle", "url": "http://canvas.good.example/"},
+}
+
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A change to `GOOD` and a part of the refusal."""
+
+    what: str
+    changes: dict[str, Any]
+    """Dotted path in the manifest → value; `ABSENT` takes the field away."""
+    sentence: str
+    base: str = "flat"
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the bad manifest."""
+        return changed(GOOD if self.base == "flat" else GOOD_PAGE, self.changes)
+
+
+def changed(manifest: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a manifest with dotted paths set, or taken away by `ABSENT`."""
+    out = copy.deepcopy(manifest)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        node = out
+        for name in parents:
+            node = node.setdefault(name, {})
+        if value is ABSENT:
+            node.pop(last)
+        else:
+            node[last] = value
+    return out
+
+
+BAD = [
+    Bad("no app", {"spec.appId": ABSENT}, "spec.appId: Required value"),
+    Bad("an app id that is no label", {"spec.appId": "-demo"}, "with a letter or digit at both ends"),
+    Bad("a long app id", {"spec.appId": "a" * 64}, "spec.appId: Too long"),
+    Bad("a request id with a dash", {"spec.requestId": "a-b"}, "must be 1 to 32 letters and digits"),
+    Bad("an unknown command", {"spec.command": "erase"}, 'spec.command: Unsupported value: "erase"'),
+    Bad("an unknown layout", {"spec.layout": "grid"}, 'spec.layout: Unsupported value: "grid"'),
+    Bad(
+        "flat without a channel", {"spec.channel": ABSENT}, "layout flat records a channel: set spec.channel"
+    ),
+    Bad("flat without a token", {"spec.accessTokenSecretRef": ABSENT}, "needs spec.accessTokenSecretRef"),
+    Bad("two sources", {"spec.url": "http://a.example/"}, "set spec.channel or spec.url, not both"),
+    Bad(
+        "freestyle without a url",
+        {"spec.url": ABSENT},
+        "layout freestyle records a page: set spec.url",
+        "page",
+    ),
+    Bad("a url that is none", {"spec.url": "a.example"}, "must be an http or https URL", "page"),
+    Bad("a file url", {"spec.url": "file:///etc/passwd"}, "must be an http or https URL", "page"),
+    Bad("user info in a url", {"spec.url": "http://me:pw@a.example/"}, "without user info", "page"),
+    Bad("a space in a url", {"spec.url": "http://a.example/a b"}, "or spaces", "page"),
+    Bad("a channel with a space", {"spec.channel": "my room"}, "must be 1 to 64 letters, digits"),
+    Bad("an empty channel", {"spec.channel": ""}, "must be 1 to 64 letters, digits"),
+    Bad("worker uid 0", {"spec.workerUid": 0}, "should be greater than or equal to 1"),
+    Bad("a user with a dot", {"spec.users": ["a.b"]}, "must be 1 to 32 letters, digits, '_' or '-'"),
+    Bad("33 users", {"spec.users": [f"u{n}" for n in range(33)]}, "must have at most 32 items"),
+    Bad("an unknown token", {"spec.filenamePattern": "{user}"}, "{date}, {time}"),
+    Bad("a path in a name", {"spec.filenamePattern": "../x"}, "{date}, {time}"),
+    Bad("an unknown format", {"spec.format": "avi"}, 'spec.format: Unsupported value: "avi"'),
+    Bad("an odd width", {"spec.video.width": 641}, "multiple of 2"),
+    Bad("no height to speak of", {"spec.video.height": 2}, "greater than or equal to 16"),
+    Bad("61 frames a second", {"spec.video.frameRate": 61}, "less than or equal to 60"),
+    Bad("an odd sample rate", {"spec.audio.sampleRate": 12345}, "spec.audio.sampleRate: Unsupported value"),
+    Bad("six channels of sound", {"spec.audio.channels": 6}, "less than or equal to 2"),
+    Bad("segments of a minute", {"spec.segmentSeconds": 60}, "less than or equal to 30"),
+    Bad("a wrong type", {"spec.stop": "yes"}, "must be of type boolean"),
+    Bad("a field nobody knows", {"spec.colour": "red"}, 'unknown field "spec.colour"'),
+    Bad(
+        "a Secret name with capitals",
+        {"spec.accessTokenSecretRef.name": "Token"},
+        "must be the name of a Secret",
+    ),
+    Bad("a long name", {"metadata.name": "t" * 58}, "metadata.name must be at most 57 characters long"),
+]
