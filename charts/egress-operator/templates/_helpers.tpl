@@ -1,0 +1,135 @@
+{{/* Names: RELEASE-gateway, RELEASE-operator, RELEASE-recorder. */}}
+{{- define "egress.fullname" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Labels of everything. Takes (dict "root" $ "component" "gateway"). */}}
+{{- define "egress.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: egress-operator
+{{ include "egress.selectorLabels" . }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "egress.selectorLabels" -}}
+app.kubernetes.io/name: egress-{{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels of our own Pods: without the chart's version, so that a new chart alone restarts nothing. */}}
+{{- define "egress.podLabels" -}}
+{{ include "egress.selectorLabels" . }}
+app.kubernetes.io/part-of: egress-operator
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* An image reference. Takes (dict "root" $ "image" .Values.image). */}}
+{{- define "egress.image" -}}
+{{- $name := .image.repository -}}
+{{- if .image.registry -}}{{- $name = printf "%s/%s" (trimSuffix "/" .image.registry) $name -}}{{- end -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $name .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (.image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The watched namespaces, as a JSON list: read it with fromJsonArray. */}}
+{{- define "egress.namespaces" -}}
+{{- .Values.namespaces | default (list .Release.Namespace) | uniq | toJson -}}
+{{- end -}}
+
+{{- define "egress.gatewayNamespace" -}}
+{{- .Values.gateway.namespace | default .Release.Namespace -}}
+{{- end -}}
+
+{{- define "egress.recorderServiceAccount" -}}
+{{- if .Values.recorder.serviceAccount.create -}}
+{{- .Values.recorder.serviceAccount.name | default (printf "%s-recorder" (include "egress.fullname" .)) -}}
+{{- else -}}
+{{- .Values.recorder.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The rules of one of the holders in files/rights.yaml. Takes (dict "root" $ "holder" "operator"). */}}
+{{- define "egress.rules" -}}
+{{- $rights := .root.Files.Get "files/rights.yaml" | fromYaml -}}
+{{- range $i, $rule := index $rights .holder }}
+{{- if $i }}{{ "\n" }}{{ end -}}
+- apiGroups: {{ toJson $rule.apiGroups }}
+  resources: {{ toJson $rule.resources }}
+  verbs: {{ toJson $rule.verbs }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the operator reads as /etc/egress/operator.yaml. */}}
+{{- define "egress.operatorConfig" -}}
+{{- $recorder := .Values.recorder -}}
+{{- $sources := dict "apps" .Values.sources.apps -}}
+{{- if .Values.sources.default.url -}}
+{{- $_ := set $sources "default" .Values.sources.default -}}
+{{- end -}}
+{{- $pod := pick $recorder "webImage" "resources" "spoolSize" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
+{{- $_ := set $pod "image" (include "egress.image" (dict "root" . "image" $recorder.image)) -}}
+{{- $_ := set $pod "imagePullPolicy" $recorder.image.pullPolicy -}}
+{{- $_ := set $pod "imagePullSecrets" .Values.imagePullSecrets -}}
+{{- $_ := set $pod "serviceAccountName" (include "egress.recorderServiceAccount" .) -}}
+{{- $config := deepCopy .Values.operator.settings -}}
+{{- $_ := set $config "namespaces" (include "egress.namespaces" . | fromJsonArray) -}}
+{{- $_ := set $config "region" .Values.region -}}
+{{- $_ := set $config "store" .Values.store -}}
+{{- $_ := set $config "sources" $sources -}}
+{{- $_ := set $config "recorder" $pod -}}
+{{- $_ := set $config "metricsPort" 8080 -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}
+{{- define "egress.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile:
+    type: RuntimeDefault
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .Values.scheduling }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "egress.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
