@@ -11,24 +11,78 @@ from typing import Annotated
 
 import typer
 
-from . import builds, engine, gobuild
+from . import builds, demo, engine, gobuild
+from .cluster import Cluster
 from .errors import ClusterError
+from .run import only_one, step
 from .settings import Settings
+from .shell import exports
 
-app = typer.Typer(help="A kind cluster for the demo and the tests, on any machine.", no_args_is_help=True)
+app = typer.Typer(
+    help="A kind cluster for the demo and the tests, on any machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 Name = Annotated[str, typer.Option(help="The cluster's name.")]
 
 
-def _settings(**options: object) -> Settings:
-    return Settings.from_environment(os.environ, **options)
+@app.command()
+def up(
+    *,
+    name: Name = "egress",
+    workers: Annotated[int, typer.Option(min=0, max=10, help="Nodes beside the control plane.")] = 0,
+    port_offset: Annotated[int, typer.Option(help="Added to host ports 8091 and 8092.")] = 0,
+    ports: Annotated[bool, typer.Option(help="Publish the gateway and the store on 127.0.0.1.")] = True,
+    servers: Annotated[bool, typer.Option(help="Run the demo's S3 and RTC servers.")] = True,
+) -> None:
+    """Have the cluster and the demo's servers running; mend what a killed run left."""
+    settings = _settings(name=name, workers=workers, port_offset=port_offset, publish_ports=ports)
+    with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} up"):
+        found = engine.ensure(settings)
+        cluster = Cluster(engine=found, settings=settings)
+        cluster.up()
+        gobuild.wanted(gobuild.HELM, settings)
+        if servers:
+            demo.up(cluster, engine=found, settings=settings)
 
 
-@app.command("engine")
-def engine_command() -> None:
-    """Make sure that a Docker engine answers, and say how."""
-    found = engine.ensure(_settings())
-    print(f"{found.host or 'default socket'} by {found.client} ({'ours' if found.ours else 'the machine’s'})")
+@app.command()
+def down(*, name: Name = "egress") -> None:
+    """Delete the cluster, its network and, with the last cluster, our own Docker engine; the cache stays."""
+    settings = _settings(name=name)
+    with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} down"):
+        found = engine.find(settings)
+        if found:
+            cluster = Cluster(engine=found, settings=settings)
+            cluster.down()
+        if found is None or (found.ours and not cluster.others_left()):
+            engine.stop(settings)
+
+
+@app.command()
+def status(*, name: Name = "egress") -> None:
+    """Show the engine, the nodes and the Pods; code 1 where the cluster does not answer."""
+    settings = _settings(name=name)
+    found = engine.find(settings)
+    _answer(f"engine: {_describe(found)}")
+    if found is None:
+        raise typer.Exit(1)
+    cluster = Cluster(engine=found, settings=settings)
+    states = cluster.node_states()
+    for node, state in states.items():
+        _answer(f"node container {node}: {state}")
+    if not states:
+        _answer(f"cluster {name}: not there; `python -m egress_cluster up` makes it")
+        raise typer.Exit(1)
+    _answer(cluster.kubectl("get", "nodes,pods", "--all-namespaces", "-o", "wide"))
+
+
+@app.command()
+def load(images: list[str], *, name: Name = "egress") -> None:
+    """Put images of the engine into every node."""
+    settings = _settings(name=name)
+    Cluster(engine=engine.ensure(settings), settings=settings).load(*images)
 
 
 @app.command()
@@ -47,10 +101,16 @@ def build(
         context.resolve(),
         engine=engine.ensure(settings),
         settings=settings,
-        dockerfile=file,
+        dockerfile=file.resolve() if file else None,
         target=target,
         arguments=build_arg or (),
     )
+
+
+@app.command("engine")
+def engine_command() -> None:
+    """Make sure that a Docker engine answers, and say how."""
+    _answer(_describe(engine.ensure(_settings())))
 
 
 @app.command("build-tools")
@@ -58,7 +118,35 @@ def build_tools() -> None:
     """Build the Go programs that the machine does not have; needs no Docker."""
     settings = _settings()
     for program in gobuild.PROGRAMS:
-        print(f"{program.name}: {gobuild.wanted(program, settings)}")
+        _answer(f"{program.name}: {gobuild.wanted(program, settings)}")
+
+
+@app.command()
+def kubeconfig(*, name: Name = "egress") -> None:
+    """Print the kubeconfig's path."""
+    _answer(str(_settings(name=name).kubeconfig))
+
+
+@app.command("env")
+def env_command(*, name: Name = "egress") -> None:
+    """Print `export` lines for `eval "$(python -m egress_cluster env)"`."""
+    settings = _settings(name=name)
+    found = engine.find(settings)
+    _answer(exports(settings, docker_host=found.host if found else None))
+
+
+def _settings(**options: object) -> Settings:
+    return Settings.from_environment(os.environ, **options)
+
+
+def _describe(found: engine.Engine | None) -> str:
+    if found is None:
+        return "none answers"
+    return f"{found.host or 'the default socket'}, by {found.client} ({'our own' if found.ours else 'the machine’s'})"
+
+
+def _answer(text: str) -> None:
+    print(text)  # noqa: T201 - the answer is for scripts and people alike
 
 
 def main() -> None:
@@ -66,7 +154,7 @@ def main() -> None:
     try:
         app()
     except ClusterError as problem:
-        print(f"egress-cluster: {problem}", file=sys.stderr)
+        print(f"egress-cluster: {problem}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
 
 

@@ -31,6 +31,7 @@ def build_image(
     dockerfile: Path | None = None,
     target: str | None = None,
     arguments: Iterable[str] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Build an image; its Debian base is made first where it cannot be pulled.
 
@@ -42,6 +43,7 @@ def build_image(
         dockerfile: Default: `Dockerfile` in the context.
         target: The stage to build; default the last one.
         arguments: Build arguments, `NAME=value` each.
+        labels: Labels of the image.
 
     """
     file = dockerfile or context / "Dockerfile"
@@ -54,6 +56,7 @@ def build_image(
     log.unlink(missing_ok=True)
     command = ["build", "--progress=plain", "--tag", tag, "--file", str(file)]
     command += [part for argument in arguments for part in ("--build-arg", argument)]
+    command += [part for name, value in (labels or {}).items() for part in ("--label", f"{name}={value}")]
     command += ["--target", target] if target else []
     if engine.ours:
         command.append("--network=host")  # names resolve as they do on the machine

@@ -55,6 +55,7 @@ KUBE = Program(
     minutes="6 minutes",
 )
 RUNC_WRAP = Program(name="runc-wrap", folder="node-image/runc-wrap")
+PAUSE = Program(name="pause", folder="node-image/pause")
 COREDNS = Program(name="coredns", folder="tools/coredns", minutes="1 to 3 minutes")
 KIND = Program(name="kind", folder="tools/kind", package="sigs.k8s.io/kind", anyones=True)
 HELM = Program(

@@ -1,0 +1,216 @@
+"""Brings the kind cluster up, down, and says how it is.
+
+In: an engine and settings. Out: a running cluster with an admin kubeconfig in the cache. A cluster that answers is kept;
+one that a killed run or engine left is deleted and made anew, for a node whose address changed cannot be trusted.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import yaml
+
+from . import gobuild
+from .engine import Engine
+from .errors import ClusterError, CommandFailed
+from .images import is_ours, node_image
+from .kindconfig import render
+from .run import run, say, step, succeeds, wait_until
+from .settings import Settings
+
+_NETWORK = "kind"
+
+
+class Cluster:
+    """One kind cluster on one engine."""
+
+    def __init__(self, *, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._environment = engine.environment(settings)
+        self._kind = str(gobuild.wanted(gobuild.KIND, settings))
+        self._kubectl = str(kubectl(settings))
+
+    def up(self) -> None:
+        """Have the cluster running, with DNS, and every node Ready."""
+        if self.healthy():
+            say(f"✓ cluster {self._settings.name} runs already")
+        else:
+            self._delete_remains()
+            image = node_image(engine=self._engine, settings=self._settings)
+            self._create(image)
+        self._settle()
+
+    def healthy(self) -> bool:
+        """Tell whether every node container runs, as many as asked for, and the API server answers."""
+        states = self.node_states()
+        if len(states) != 1 + self._settings.workers or any(state != "running" for state in states.values()):
+            return False
+        export = [self._kind, "export", "kubeconfig", "--name", self._settings.name]
+        export += ["--kubeconfig", str(self._settings.kubeconfig)]
+        if not succeeds(export, seconds=30, env=self._environment):
+            return False
+        return succeeds([self._kubectl, "get", "--raw", "/readyz"], seconds=10, env=self._environment)
+
+    def node_states(self) -> dict[str, str]:
+        """Give each node container's state, by name."""
+        listing = self._engine.docker(
+            "ps", "--all", "--filter", f"label=io.x-k8s.kind.cluster={self._settings.name}",
+            "--format", "{{.Names}} {{.State}}",
+            settings=self._settings,
+        )  # fmt: skip
+        return dict(line.split(maxsplit=1) for line in listing.splitlines() if line.strip())
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
+        """Run kubectl as the cluster's admin."""
+        return run([self._kubectl, *arguments], seconds=seconds, env=self._environment, stdin=stdin)
+
+    def load(self, *images: str) -> None:
+        """Put images of the engine into every node; a node that has this very image already is left alone."""
+        for image in images:
+            try:
+                identity = self._engine.docker(
+                    "image", "inspect", "--format", "{{.Id}}", image, settings=self._settings
+                ).strip()
+            except CommandFailed:
+                raise ClusterError(f"The engine has no image {image}: build it first") from None
+            mark = f"/kind/loaded/{image.replace('/', '_').replace(':', '_')}"
+            nodes = [node for node in self.node_states() if self._inside(node, f"cat {mark}") != identity]
+            if not nodes:
+                say(f"✓ image {image} is in every node")
+                continue
+            log = self._settings.logs / "load.log"
+            with step(f"loading {image} into {', '.join(nodes)}", log=log):
+                command = [self._kind, "load", "docker-image", image, "--name", self._settings.name]
+                command += ["--nodes", ",".join(nodes)]
+                run(command, seconds=600, log=log, env=self._environment)
+            for node in nodes:
+                self._inside(node, f"mkdir -p /kind/loaded && echo {identity} > {mark}")
+
+    def down(self) -> None:
+        """Delete the cluster and, when it was the last, kind's network."""
+        log = self._settings.logs / "kind-delete.log"
+        with step(f"deleting cluster {self._settings.name}", log=log):
+            self._delete(log)
+        self._settings.kubeconfig.unlink(missing_ok=True)
+        if not self._others():
+            succeeds(
+                [str(self._engine.client), "network", "rm", _NETWORK], seconds=60, env=self._environment
+            )  # fails where somebody's containers are on it, and then it stays
+
+    def others_left(self) -> bool:
+        """Tell whether the engine still holds kind clusters."""
+        return bool(self._others())
+
+    def _others(self) -> list[str]:
+        return run([self._kind, "get", "clusters"], seconds=30, env=self._environment).split()
+
+    def _delete_remains(self) -> None:
+        if states := self.node_states():
+            say(f"  nodes of an earlier run: {states}: made anew")
+            log = self._settings.logs / "kind-delete.log"
+            with step("deleting what an earlier run left", log=log):
+                self._delete(log)
+
+    def _delete(self, log: Path) -> None:
+        command = [self._kind, "delete", "cluster", "--name", self._settings.name]
+        command += ["--kubeconfig", str(self._settings.kubeconfig)]
+        run(command, seconds=120, log=log, env=self._environment)
+
+    def _create(self, image: str) -> None:
+        cgroup_v1 = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        config = render(self._settings, image=image, ours=is_ours(image), cgroup_v1=cgroup_v1)
+        log = self._settings.logs / f"kind-create-{self._settings.name}.log"
+        log.unlink(missing_ok=True)
+        command = [self._kind, "create", "cluster", "--name", self._settings.name, "--config", "-", "--retain"]
+        command += ["--kubeconfig", str(self._settings.kubeconfig)]
+        with step(f"creating cluster {self._settings.name} ({1 + self._settings.workers} nodes)", log=log):
+            try:
+                run(command, seconds=self._settings.node_seconds, log=log, env=self._environment, stdin=config)
+            except CommandFailed as problem:
+                folder = self._keep_logs()
+                raise ClusterError(f"{problem}\n  the nodes' logs: {folder}") from problem
+
+    def _keep_logs(self) -> Path:
+        """Save what the nodes say before anybody deletes them."""
+        folder = self._settings.logs / f"nodes-{self._settings.name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        succeeds(
+            [self._kind, "export", "logs", str(folder), "--name", self._settings.name],
+            seconds=60,
+            env=self._environment,
+        )
+        return folder
+
+    def _settle(self) -> None:
+        """Wait for nodes and DNS; DNS is made to fit a machine whose own names cannot be asked."""
+        with step("waiting for nodes and DNS"):
+            self._mend_dns()
+            try:
+                self.kubectl(
+                    "wait", "--for=condition=Ready", "node", "--all",
+                    f"--timeout={self._settings.node_seconds}s", seconds=self._settings.node_seconds + 10,
+                )  # fmt: skip
+                self.kubectl(
+                    "-n", "kube-system", "rollout", "status", "deployment/coredns",
+                    f"--timeout={self._settings.node_seconds}s", seconds=self._settings.node_seconds + 10,
+                )  # fmt: skip
+            except CommandFailed as problem:
+                raise ClusterError(f"{problem}\n  the nodes' logs: {self._keep_logs()}") from problem
+
+    def _mend_dns(self) -> None:
+        """Have one CoreDNS, whose unknown names get a quick no even where no resolver answers the machine."""
+        wait_until("CoreDNS is there", self._has_coredns, seconds=60)
+        deployment = json.loads(self.kubectl("-n", "kube-system", "get", "deployment", "coredns", "-o", "json"))
+        if deployment["spec"]["replicas"] != 1:
+            self.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=1")
+        if self._names_are_answered():
+            return
+        config = json.loads(self.kubectl("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
+        fitted = without_forward(config["data"]["Corefile"])
+        if fitted != config["data"]["Corefile"]:
+            say("  no resolver answers this machine: the cluster's DNS says no to every outside name")
+            patch = yaml.safe_dump({"data": {"Corefile": fitted}})
+            self.kubectl("-n", "kube-system", "patch", "configmap", "coredns", "--patch-file", "/dev/stdin", stdin=patch)
+            self.kubectl("-n", "kube-system", "rollout", "restart", "deployment", "coredns")
+
+    def _has_coredns(self) -> bool:
+        command = [self._kubectl, "-n", "kube-system", "get", "deployment", "coredns"]
+        return succeeds(command, seconds=15, env=self._environment)
+
+    def _names_are_answered(self) -> bool:
+        """Ask for a name that cannot be: a resolver says no at once, a missing one says nothing."""
+        answer = self._inside(
+            f"{self._settings.name}-control-plane", "timeout 3 getent ahosts nowhere.invalid; echo $?"
+        )
+        return answer != "124"
+
+    def _inside(self, node: str, script: str) -> str:
+        try:
+            return self._engine.docker("exec", node, "sh", "-c", script, settings=self._settings).strip()
+        except CommandFailed:
+            return ""
+
+
+def kubectl(settings: Settings) -> Path:
+    """Give the machine's kubectl, or ours."""
+    if found := gobuild.on_path("kubectl", settings):
+        return found
+    gobuild.build(gobuild.KUBE, settings)
+    return settings.bin / "kubectl"
+
+
+def without_forward(corefile: str) -> str:
+    """Put an answer that there is no such name in the place of the block that forwards outside names."""
+    lines: list[str] = []
+    depth = 0
+    for line in corefile.splitlines():
+        if depth:
+            depth += line.count("{") - line.count("}")
+        elif line.strip().startswith("forward "):
+            depth = line.count("{") - line.count("}")
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [f"{indent}template ANY ANY {{", f"{indent}   rcode NXDOMAIN", f"{indent}}}"]
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,3 @@
+module egress.dev/pause
+
+go 1.24.0
