@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from . import builds, demo, engine, gobuild
+from . import deploy as deployment
 from .cluster import Cluster
 from .errors import ClusterError
 from .run import only_one, step
@@ -45,6 +46,18 @@ def up(
         gobuild.wanted(gobuild.HELM, settings)
         if servers:
             demo.up(cluster, engine=found, settings=settings)
+
+
+@app.command()
+def deploy() -> None:
+    """Have the cluster running and the chart of this checkout installed in it, with images built from it."""
+    settings = _settings()
+    with only_one(settings.cache / "up.lock", what="up or down"), step("chart installed"):
+        found = engine.ensure(settings)
+        cluster = Cluster(engine=found, settings=settings)
+        cluster.up()
+        demo.up(cluster, engine=found, settings=settings)
+        deployment.deploy(cluster, engine=found, settings=settings)
 
 
 @app.command()

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from egress_api.constants import TASK_LABEL
+from support.kubectl import Kubectl
+
 T = TypeVar("T")
 
 APP = "demo"
@@ -36,77 +39,69 @@ def until(what: str, probe: Callable[[], T | None], *, seconds: float, every: fl
 
 
 @dataclass(frozen=True)
-class Kubectl:
-    """kubectl with the cluster's kubeconfig."""
+class Tasks:
+    """The tasks of a namespace, as kubectl shows them."""
 
-    environment: Mapping[str, str]
-    namespace: str = NAMESPACE
+    kubectl: Kubectl = field(default_factory=lambda: Kubectl(namespace=NAMESPACE))
 
-    def __call__(self, *args: str, stdin: str | None = None, seconds: float = 60, check: bool = True) -> str:
-        """Run kubectl and return its standard output; a failure shows what it said."""
-        done = self.run(*args, stdin=stdin, seconds=seconds)
-        assert not check or done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr}"
-        return done.stdout
-
-    def run(
-        self, *args: str, stdin: str | None = None, seconds: float = 60
-    ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl and return all that came of it."""
-        return subprocess.run(
-            ["kubectl", "--namespace", self.namespace, *args],
-            input=stdin,
-            env=dict(self.environment),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-
-    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+    def find(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return an object, or None where there is none."""
-        text = self("get", kind, name, "--ignore-not-found", "-o", "json")
+        text = self.kubectl.run("get", kind, name, "--ignore-not-found", "-o", "json")
         return json.loads(text) if text.strip() else None
 
-    def list(self, kind: str, *, selector: str = "") -> list[dict[str, Any]]:
+    def all_of(self, kind: str, *, selector: str = "") -> list[dict[str, Any]]:
         """Return the objects of a kind."""
-        return json.loads(self("get", kind, "-l", selector, "-o", "json"))["items"]
+        return self.kubectl.get(kind, "--selector", selector)["items"]
 
-    def apply(self, *manifests: dict[str, Any]) -> None:
-        """Apply manifests."""
-        self(
-            "apply",
-            "-f",
-            "-",
-            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}),
-        )
-
-    def task(self, name: str) -> dict[str, Any]:
+    def get(self, name: str) -> dict[str, Any]:
         """Return a task's resource."""
-        task = self.get("egresstask", name)
+        task = self.find("egresstask", name)
         assert task is not None, f"there is no task {name}"
         return task
 
-    def state(self, name: str) -> str:
-        """Return a task's state, empty before the operator has seen it."""
-        return self.task(name).get("status", {}).get("state", "")
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        """Return a task's recorder Pods."""
+        return self.all_of("pod", selector=f"{TASK_LABEL}={name}")
 
     def until_state(self, name: str, *states: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until a task is in one of the states, and return it; an end in another fails at once."""
 
         def probe() -> dict[str, Any] | None:
-            task = self.task(name)
+            task = self.get(name)
             state = task.get("status", {}).get("state")
             if state in states:
                 return task
             ended = state in {"STOPPED", "FAILED", "TIMEOUT"}
-            assert not ended, f"{name} is {state}, not {states}: {task['status'].get('message')}"
+            assert not ended, f"{name} is {state}, not {states}"
             return None
 
         try:
             return until(f"{name} is {' or '.join(states)}", probe, seconds=seconds)
         except AssertionError as problem:
-            status = json.dumps(self.task(name).get("status"), indent=1)
+            status = json.dumps(self.get(name).get("status"), indent=1)
             raise AssertionError(f"{problem}\nstatus: {status}") from None
+
+    def follow_log(self, pod: str) -> "Following":
+        """Begin to keep a Pod's log until the Pod is gone: its last words count too."""
+        return Following(
+            subprocess.Popen(
+                self.kubectl.command("logs", "--follow", pod),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Following:
+    """A Pod's log that is being kept."""
+
+    process: subprocess.Popen[bytes]
+
+    def text(self, *, seconds: float = 60) -> str:
+        """Wait for the end of the log and return it."""
+        out, _ = self.process.communicate(timeout=seconds)
+        return out.decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -173,28 +168,3 @@ def start_body(*, channel: str, token: str, **payload: Any) -> dict[str, Any]:
             **payload,
         },
     }
-
-
-@dataclass
-class Following:
-    """`kubectl logs --follow` of a Pod, kept until the Pod is gone: its last words count too."""
-
-    process: subprocess.Popen[bytes]
-    lines: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, kubectl: Kubectl, pod: str) -> "Following":
-        """Begin to follow a Pod's log."""
-        return cls(
-            subprocess.Popen(
-                ["kubectl", "--namespace", kubectl.namespace, "logs", "--follow", pod],
-                env=dict(kubectl.environment),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        )
-
-    def text(self, *, seconds: float = 60) -> str:
-        """Wait for the end of the log and return it."""
-        out, _ = self.process.communicate(timeout=seconds)
-        return out.decode(errors="replace")

@@ -1,0 +1,68 @@
+"""Releases of the chart for one test: an operator with settings of its own in a namespace of its own.
+
+In: values over the demo's. Out: the tasks of that namespace. The namespace enforces the `restricted` Pod
+Security Standard, as the demo's does, and nothing is left behind.
+"""
+
+import contextlib
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from egress_cluster.deploy import CHART, demo_values, namespace_objects
+from support.e2e import Tasks, request_id
+from support.kubectl import Kubectl, cluster_program
+
+RELEASE = "scratch"
+
+
+def helm(kubectl: Kubectl, *arguments: str, seconds: float = 120) -> str:
+    """Run helm in a namespace; a failure shows what it said."""
+    done = subprocess.run(
+        [
+            cluster_program("helm"),
+            f"--kubeconfig={kubectl.kubeconfig}",
+            f"--namespace={kubectl.namespace}",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+@contextlib.contextmanager
+def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
+    """Install an operator (no gateway, no CRD: the demo's release has them), and take it away again."""
+    namespace = f"scratch-{request_id()[:8]}"
+    kubectl = Kubectl(namespace=namespace)
+    base = {
+        "crds": {"install": False},
+        "gateway": {"enabled": False},
+        "uninstall": {"release": False},
+    }
+    kubectl.apply(*namespace_objects(namespace))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for number, layer in enumerate((demo_values(), base, values)):
+                files.append(Path(folder, f"{number}.json"))
+                files[-1].write_text(json.dumps(layer))
+            arguments = [f"--values={file}" for file in files]
+            helm(kubectl, "install", RELEASE, str(CHART), *arguments, "--wait", "--timeout=60s")
+        yield Tasks(kubectl)
+    finally:
+        kubectl.run("delete", "egresstask", "--all", "--wait", "--timeout=30s", timeout_seconds=40)
+        free_pods(kubectl)
+        kubectl.run("delete", "namespace", namespace, "--wait=false")
+
+
+def free_pods(kubectl: Kubectl) -> None:
+    """Let the operator free the recorder Pods before it goes with its namespace."""
+    kubectl.run("wait", "--for=delete", "pod", "-l", "egress-operator.dev/task", "--timeout=60s", timeout_seconds=70)
