@@ -38,6 +38,7 @@ api: $(READY)
 	@$(BIN)/python -m pytest tests/api -q
 
 e2e: $(READY)
+	@$(CLUSTER) deploy
 	@$(BIN)/python -m pytest tests/e2e -q
 
 bench: $(READY)  ## start latency, CPU and memory of a recording

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# From nothing to a recording, with the commands that a user would type: `make demo`.
+#
+# Leaves the cluster up, the gateway at http://127.0.0.1:8091 and the recording in ./demo-output.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+SECONDS_TO_RECORD=${SECONDS_TO_RECORD:-20}
+CHANNEL=${CHANNEL:-egress_test}
+APP=demo
+GATEWAY=http://127.0.0.1:8091
+STORE=http://127.0.0.1:8092/recordings
+OUT=demo-output
+PYTHON=.venv/bin/python
+PEOPLE="env PYTHONPATH=tests $PYTHON -m support.demo_cli"
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+show() { printf '$ %s\n' "$*"; "$@"; }
+
+say "1. A cluster, with the chart installed"
+$PYTHON -m egress_cluster deploy
+eval "$($PYTHON -m egress_cluster env)"
+
+say "2. Two people in channel $CHANNEL: a moving picture with a clock, and a tone each"
+trap '$PEOPLE unpublish --channel "$CHANNEL"' EXIT
+$PEOPLE publish --channel "$CHANNEL"
+TOKEN=$($PEOPLE token --channel "$CHANNEL")
+
+say "3. Start"
+REQUEST_ID=demo$(date +%s)
+body=$(cat <<JSON
+{"request_id": "$REQUEST_ID", "cmd": "record",
+ "payload": {"layout": "flat", "channel": "$CHANNEL", "access_token": "$TOKEN", "workerUid": 42, "users": ["user1", "user2"],
+  "filename_pattern": "{date}_{time}_{channel}", "format": "hls",
+  "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000}, "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128}}}
+JSON
+)
+echo "\$ curl -X POST $GATEWAY/egress/v1/$APP/tasks -H 'Content-Type: application/json' -d '${body/$TOKEN/…}'"
+answer=$(curl -sS --fail-with-body -X POST "$GATEWAY/egress/v1/$APP/tasks" -H 'Content-Type: application/json' -d "$body") || { echo "$answer"; exit 1; }
+echo "$answer"
+TASK=$(jq -r .task_id <<<"$answer")
+show kubectl --namespace egress wait "egresstask/$TASK" --for=jsonpath='{.status.state}'=PROCESSING --timeout=90s
+show kubectl --namespace egress get egresstasks
+
+say "4. Record for $SECONDS_TO_RECORD s"
+sleep "$SECONDS_TO_RECORD" # the recording's length, not a wait for something
+
+say "5. Stop"
+show curl -sS -X POST "$GATEWAY/egress/v1/$APP/tasks/$TASK/stop" -H 'Content-Type: application/json' -d '{"request_id": "2yui23k5"}'
+echo
+show kubectl --namespace egress wait "egresstask/$TASK" --for=condition=Complete --timeout=90s
+
+say "6. Status"
+echo "\$ curl $GATEWAY/egress/v1/$APP/tasks/$TASK | jq"
+status=$(curl -sS "$GATEWAY/egress/v1/$APP/tasks/$TASK")
+jq . <<<"$status"
+
+say "7. What is in the bucket"
+mkdir -p "$OUT"
+rm -rf "${OUT:?}/$TASK"
+$PEOPLE fetch "$APP/$TASK/" --folder "$OUT/$TASK"
+playlist=$OUT/$TASK/$(jq -r '.payload.files[0]' <<<"$status")
+show ffprobe -v error -show_entries stream=codec_name,width,height,avg_frame_rate,sample_rate,channels -show_entries format=duration -of compact "$playlist"
+ffmpeg -v error -y -ss 10 -i "$playlist" -frames:v 1 "$OUT/frame.png"
+
+say "Done"
+cat <<TEXT
+playlist   $playlist
+a frame    $OUT/frame.png
+in S3      $STORE/$APP/$TASK/
+gateway    $GATEWAY (the cluster stays up; \`make down\` takes it away)
+kubectl    eval "\$(make -s env)"; kubectl -n egress get egresstasks
+TEXT
