@@ -1,0 +1,88 @@
+"""The process: `egress-gateway`, or `python -m egress_gateway`; settings come from the environment."""
+
+import asyncio
+import signal
+import sys
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from egress_gateway.app import HEALTH, create_app
+from egress_gateway.cluster import Cluster
+from egress_gateway.errors import ConfigError
+from egress_gateway.logs import configure_logs, get_logger
+from egress_gateway.settings import Settings
+
+_MISUSE = 2
+log = get_logger("egress_gateway")
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 when the setup is wrong."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            field = "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_{field}: {problem['msg']}\n")
+        sys.exit(_MISUSE)
+    configure_logs(settings.log_level)
+    try:
+        asyncio.run(_serve(settings))
+    except ConfigError as error:
+        sys.stderr.write(f"egress-gateway: {error}\n")
+        sys.exit(_MISUSE)
+
+
+async def _serve(settings: Settings) -> None:
+    cluster = await Cluster.connect(settings)
+    app = create_app(cluster, settings)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=max(settings.shutdown_seconds - settings.drain_seconds, 0),
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"can't listen on {settings.host}:{settings.port}: {error.strerror}. "
+                "Set EGRESS_GATEWAY_HOST and EGRESS_GATEWAY_PORT."
+            ) from error
+        log.info(
+            "the gateway listens",
+            address=site.name,
+            addresses=[f"{host}:{port}" for host, port, *_ in runner.addresses],
+            cluster=cluster.host,
+            namespace=cluster.namespace,
+        )
+        log.warning(
+            "nobody is asked who they are (auth mode: none): whoever reaches this port can record; "
+            "keep it inside the cluster"
+        )
+        await _until_told()
+        log.info("shutting down", drain_seconds=settings.drain_seconds)
+        app[HEALTH].draining = True
+        await asyncio.sleep(settings.drain_seconds)
+    finally:
+        # Stops listening, lets requests in flight end, then stops the watch.
+        await runner.cleanup()
+    log.info("shut down")
+
+
+async def _until_told() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A second one ends the process at once.
+        loop.remove_signal_handler(number)
+
+
+if __name__ == "__main__":
+    main()

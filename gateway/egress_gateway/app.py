@@ -1,0 +1,45 @@
+"""Put the parts together: one aiohttp application around one cluster."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from egress_gateway.cache import TaskCache
+from egress_gateway.cluster import Cluster
+from egress_gateway.health import Health
+from egress_gateway.metrics import Metrics
+from egress_gateway.middleware import observe
+from egress_gateway.routes import Routes
+from egress_gateway.settings import Settings
+from egress_gateway.tasks import Tasks
+from egress_gateway.watch import TaskWatch
+
+HEALTH = web.AppKey("health", Health)
+CACHE = web.AppKey("cache", TaskCache)
+
+
+def create_app(cluster: Cluster, settings: Settings) -> web.Application:
+    """Return the gateway: it watches from its start on, and closes `cluster` at its end."""
+    metrics = Metrics()
+    cache = TaskCache(stale_seconds=settings.stale_seconds)
+    watch = TaskWatch(cluster, cache, metrics=metrics)
+    health = Health(cache, watch, metrics=metrics)
+    routes = Routes(Tasks(cluster, cache), metrics=metrics)
+
+    app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
+    app.add_routes([*routes.table(), *health.table()])
+    app[HEALTH] = health
+    app[CACHE] = cache
+
+    async def watching(_: web.Application) -> AsyncIterator[None]:
+        running = asyncio.create_task(watch.run(), name="watch")
+        yield
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await cluster.close()
+
+    app.cleanup_ctx.append(watching)
+    return app

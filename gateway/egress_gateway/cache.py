@@ -1,0 +1,97 @@
+"""The tasks as the watch tells them, for answers to status calls without asking the API server.
+
+In: what the watch and our own writes bring. Out: the newest known version of a task. Resource versions
+order everything: they are compared as numbers, which Kubernetes promises within one kind.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from egress_api.task import EgressTask
+
+
+class TaskCache:
+    """The newest known version of every task.
+
+    Args:
+        stale_seconds: how long a broken watch is still believed.
+        clock: seconds from any origin, never going back.
+    """
+
+    def __init__(self, *, stale_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stale_seconds = stale_seconds
+        self._clock = clock
+        self._tasks: dict[str, EgressTask] = {}
+        self._seen = 0
+        self._synced = False
+        self._lost_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def synced(self) -> bool:
+        """True once all tasks have been listed."""
+        return self._synced
+
+    @property
+    def fresh(self) -> bool:
+        """True while what is here can be told to a caller."""
+        if not self._synced:
+            return False
+        return self._lost_at is None or self._clock() - self._lost_at < self._stale_seconds
+
+    def get(self, name: str) -> EgressTask | None:
+        """Return a task, if it is known."""
+        return self._tasks.get(name)
+
+    def replace(self, tasks: Iterable[EgressTask], *, resource_version: str) -> None:
+        """Take over a complete list; what our own writes brought since it was made stays."""
+        listed = int(resource_version)
+        newer = {name: task for name, task in self._tasks.items() if _version(task) > listed}
+        self._tasks = {task.metadata.name: task for task in tasks} | newer
+        self._seen = listed
+        self._synced = True
+
+    def put(self, task: EgressTask) -> None:
+        """Take over what the watch says."""
+        self._seen = max(self._seen, _version(task))
+        self._keep_newest(task)
+
+    def put_own(self, task: EgressTask) -> None:
+        """Take over what one of our own writes brought back.
+
+        The answer to a write can come after the watch has told its consequences, even the deletion:
+        versions that the watch has passed add nothing.
+        """
+        if self._synced and _version(task) > self._seen:
+            self._keep_newest(task)
+
+    def remove(self, name: str, *, resource_version: str) -> None:
+        """Forget a task that the watch says is deleted."""
+        self._seen = max(self._seen, int(resource_version))
+        held = self._tasks.get(name)
+        if held is not None and _version(held) <= int(resource_version):
+            del self._tasks[name]
+
+    def note_seen(self, resource_version: str) -> None:
+        """Note that the watch has told everything up to this version."""
+        self._seen = max(self._seen, int(resource_version))
+
+    def note_connected(self) -> None:
+        """Note that the watch runs."""
+        self._lost_at = None
+
+    def note_lost(self) -> None:
+        """Note that the watch is down, since now if it wasn't before."""
+        if self._lost_at is None:
+            self._lost_at = self._clock()
+
+    def _keep_newest(self, task: EgressTask) -> None:
+        held = self._tasks.get(task.metadata.name)
+        if held is None or _version(held) < _version(task):
+            self._tasks[task.metadata.name] = task
+
+
+def _version(task: EgressTask) -> int:
+    return int(task.metadata.resource_version)

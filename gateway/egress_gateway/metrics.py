@@ -1,0 +1,71 @@
+"""What Prometheus may read: requests by route, the cache, the build. No label has more than a handful of values."""
+
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Dense around 50 ms, the bound for a start."""
+
+
+class Metrics:
+    """The metrics of one gateway, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._requests = Counter(
+            "egress_gateway_requests",
+            "Requests answered.",
+            ("method", "route", "code"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "egress_gateway_request_duration_seconds",
+            "From a request's head to its answer.",
+            ("method", "route", "code"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.cache_tasks = Gauge(
+            "egress_gateway_cache_tasks", "Tasks in the watch cache.", registry=self.registry
+        )
+        self.cache_fresh = Gauge(
+            "egress_gateway_cache_fresh",
+            "1 while status calls are answered from the watch cache.",
+            registry=self.registry,
+        )
+        self.watch_failures = Counter(
+            "egress_gateway_watch_failures", "Times the watch on tasks broke.", registry=self.registry
+        )
+        self.replays = Counter(
+            "egress_gateway_replayed_starts",
+            "Starts that were answered with a task that existed.",
+            registry=self.registry,
+        )
+        Info("egress_gateway_build", "The running version.", registry=self.registry).info(
+            {"version": version("egress-operator")}
+        )
+
+    def observe(self, *, method: str, route: str, code: int, seconds: float) -> None:
+        """Count one answered request."""
+        labels = (method if method in _METHODS else "OTHER", route, str(code))
+        self._requests.labels(*labels).inc()
+        self._seconds.labels(*labels).observe(seconds)
+
+    def render(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return generate_latest(self.registry)

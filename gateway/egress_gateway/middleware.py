@@ -1,0 +1,94 @@
+"""Around every request: its id, its log line, its metrics, and a problem for everything that goes wrong."""
+
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from egress_gateway.errors import ProblemError, ProblemKind
+from egress_gateway.logs import get_logger
+from egress_gateway.metrics import Metrics
+from egress_gateway.problems import problem_of_http, problem_response
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_HEADER_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+log = get_logger(__name__)
+
+
+@dataclass
+class Trace:
+    """What is known about a request for its log line; handlers fill it in as they learn it."""
+
+    request_id: str
+    app_id: str | None = None
+    task_id: str | None = None
+
+
+TRACE = web.RequestKey("trace", Trace)
+
+
+def observe(metrics: Metrics) -> Middleware:
+    """Return the one middleware of the gateway."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = time.perf_counter()
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        if not _HEADER_ID.fullmatch(given):
+            given = ""
+        trace = Trace(request_id=given or uuid.uuid4().hex)
+        request[TRACE] = trace
+        response = await _answer(request, handler, trace)
+        response.headers[REQUEST_ID_HEADER] = given or trace.request_id
+        response.headers["Server"] = "egress-gateway"
+        seconds = time.perf_counter() - begun
+        metrics.observe(method=request.method, route=_route(request), code=response.status, seconds=seconds)
+        _write(request, trace, status=response.status, seconds=seconds)
+        return response
+
+    return middleware
+
+
+async def _answer(request: web.Request, handler: Handler, trace: Trace) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        problem = error
+    except web.HTTPException as error:
+        problem = problem_of_http(error, method=request.method, path=request.path)
+    except Exception:
+        log.exception("a request failed", request_id=trace.request_id, path=request.path)
+        problem = ProblemError(
+            ProblemKind.INTERNAL,
+            f"something went wrong in the gateway; its log says what, at request_id {trace.request_id}",
+        )
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("a request can't be met", request_id=trace.request_id, detail=problem.detail)
+    return problem_response(problem, instance=request.path, request_id=trace.request_id)
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return "unmatched" if resource is None else resource.canonical
+
+
+def _write(request: web.Request, trace: Trace, *, status: int, seconds: float) -> None:
+    known = {"app_id": trace.app_id, "task_id": trace.task_id}
+    write = log.debug if request.path in _QUIET else log.info
+    with structlog.contextvars.bound_contextvars(
+        request_id=trace.request_id, **{key: value for key, value in known.items() if value}
+    ):
+        write(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=status,
+            duration_ms=round(seconds * 1000, 1),
+        )

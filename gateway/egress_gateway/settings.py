@@ -1,0 +1,56 @@
+"""What can be set: one environment variable EGRESS_GATEWAY_<FIELD> per field."""
+
+from enum import StrEnum
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LogLevel(StrEnum):
+    """How much is logged; health checks and scrapes show at debug only."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="EGRESS_GATEWAY_", frozen=True, extra="ignore")
+
+    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a Pod's Service comes from outside
+    port: int = Field(8091, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    namespace: str = Field(
+        "", description="Where tasks are made; empty is the Pod's own, or that of the kubeconfig's context."
+    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error.")
+    shutdown_seconds: float = Field(
+        20,
+        ge=0,
+        description="From SIGTERM until requests still running are cut off; keep it under the Pod's grace period.",
+    )
+    drain_seconds: float = Field(
+        3,
+        ge=0,
+        description="Part of it in which new requests are still served: the Service takes that long to forget a Pod.",
+    )
+    api_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        description="For one call to the API server: above its usual worst, below a caller's patience.",
+    )
+    stale_seconds: float = Field(
+        15,
+        ge=0,
+        description="A watch down for longer than this no longer answers: status calls ask the API server instead.",
+    )
+    watch_seconds: int = Field(
+        300, ge=1, description="Length of one watch; the API server then ends it and the next one begins."
+    )
+    watch_silence_seconds: float = Field(
+        90, gt=0, description="A watch that says nothing for this long is dead: bookmarks come every minute."
+    )
+    list_chunk: int = Field(500, ge=1, description="Tasks per page when all are listed.")
+    max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of a request: 64 KiB.")

@@ -1,0 +1,211 @@
+"""Start, stop and read tasks: the three deeds behind the four calls.
+
+In: models that have been checked. Out: EgressTasks in the cluster and what a caller is told. The API
+server holds all state, so any number of gateways may do this at once: a task's name is derived from its
+app_id and request_id, and "already exists" is the lock.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from egress_api.constants import (
+    API_VERSION,
+    APP_LABEL,
+    KIND,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    REQUEST_DIGEST_ANNOTATION,
+    TASK_LABEL,
+    TOKEN_KEY,
+)
+from egress_api.names import MAX_TASK_NAME, task_name, token_secret_name
+from egress_api.rest import StartRequest
+from egress_api.task import EgressTask, Metadata, task_resource
+from egress_gateway.cache import TaskCache
+from egress_gateway.cluster import Cluster
+from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemError, ProblemKind
+from egress_gateway.refusals import problem_of
+from egress_gateway.watch import readable
+
+_STOP: Final = {"stop": True}
+
+
+@dataclass(frozen=True)
+class Started:
+    """A task that stands in the cluster, and whether an earlier request had put it there."""
+
+    task_id: str
+    replayed: bool
+
+
+class Tasks:
+    """The tasks of the gateway's namespace."""
+
+    def __init__(self, cluster: Cluster, cache: TaskCache) -> None:
+        self._cluster = cluster
+        self._cache = cache
+
+    async def start(self, request: StartRequest, *, app_id: str, digest: str) -> Started:
+        """Make the task that `request` asks for, or find the one that an earlier same request made.
+
+        The task comes first and its Secret second, because the Secret is owned by the task. A gateway
+        that dies in between leaves a task that waits for its Secret: the caller's retry brings it.
+
+        Args:
+            request: the start.
+            app_id: of the path.
+            digest: of the body, to tell a replay from a conflict.
+
+        Raises:
+            ProblemError: when the task or its Secret can't be made; the text says what to do.
+        """
+        name = task_name(app_id=app_id, request_id=request.request_id)
+        # The suffix is new with every task: a Secret of that name can only be this task's, also while the
+        # one of a deleted task that had this name still waits to be collected.
+        secret = f"{token_secret_name(name)}-{secrets.token_hex(4)}"
+        resource = task_resource(
+            request.to_spec(app_id=app_id, token_secret=secret),
+            name=name,
+            namespace=self._cluster.namespace,
+            labels={APP_LABEL: app_id, MANAGED_BY_LABEL: MANAGED_BY},
+            annotations={REQUEST_DIGEST_ANNOTATION: digest},
+        )
+        replayed = False
+        try:
+            task = EgressTask.from_resource(await self._cluster.create_task(resource))
+        except ClusterRefusedError as error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise problem_of(error, deed="the task can't be created") from error
+            task = await self._earlier(name, request_id=request.request_id, digest=digest)
+            replayed = True
+        except ClusterError as error:
+            raise problem_of(error, deed="the task can't be created") from error
+        self._cache.put_own(task)
+        token = request.payload.access_token
+        if token is not None and not task.status.state.terminal:
+            await self._keep_token(task, token)
+        return Started(name, replayed=replayed)
+
+    async def stop(self, *, app_id: str, task_id: str) -> None:
+        """Ask for the task's end; asking again, or after the end, changes nothing.
+
+        Raises:
+            ProblemError: when this app has no such task, or the wish can't be written down.
+        """
+        task = await self.get(app_id=app_id, task_id=task_id)
+        if task.spec.stop or task.status.state.terminal:
+            return
+        # With the UID, so that a task that was deleted and made anew under this name isn't hit.
+        patch = {"metadata": {"uid": task.metadata.uid}, "spec": _STOP}
+        try:
+            changed = await self._cluster.patch_task(task_id, patch)
+        except ClusterRefusedError as error:
+            if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise _not_found(app_id, task_id) from error
+            raise problem_of(error, deed="the stop can't be written down") from error
+        except ClusterError as error:
+            raise problem_of(error, deed="the stop can't be written down") from error
+        self._cache.put_own(EgressTask.from_resource(changed))
+
+    async def get(self, *, app_id: str, task_id: str) -> EgressTask:
+        """Return a task of this app, from the cache where that is true and knows it.
+
+        Raises:
+            ProblemError: when this app has no such task, or nobody can tell.
+        """
+        task = self._cache.get(task_id) if self._cache.fresh else None
+        if task is None:
+            task = await self._live(task_id) if 0 < len(task_id) <= MAX_TASK_NAME else None
+        # A task of another app is as unknown as none: names must not tell what others record.
+        if task is None or task.spec.app_id != app_id:
+            raise _not_found(app_id, task_id)
+        return task
+
+    async def _earlier(self, name: str, *, request_id: str, digest: str) -> EgressTask:
+        task = await self._live(name)
+        if task is None:
+            raise ProblemError(
+                ProblemKind.TASK_DELETING,
+                f"the earlier task {name} of request_id {request_id} was deleted just now; "
+                "send the request again to start anew",
+            )
+        if task.metadata.annotations.get(REQUEST_DIGEST_ANNOTATION) != digest:
+            raise ProblemError(
+                ProblemKind.REQUEST_CONFLICT,
+                f"request_id {request_id} has already started task {name} with another body; "
+                "take a new request_id for a new task, or send the first body again to get its answer",
+            )
+        if task.metadata.deletion_timestamp is not None:
+            raise ProblemError(
+                ProblemKind.TASK_DELETING,
+                f"task {name} of request_id {request_id} is being deleted; take a new request_id for a new task",
+            )
+        return task
+
+    async def _live(self, name: str) -> EgressTask | None:
+        try:
+            resource = await self._cluster.get_task(name)
+        except ClusterRefusedError as error:
+            if error.code == HTTPStatus.NOT_FOUND and error.names_object:
+                return None
+            raise problem_of(error, deed="the task can't be read") from error
+        except ClusterError as error:
+            raise problem_of(error, deed="the task can't be read") from error
+        task = readable(resource)
+        if task is None:
+            raise ProblemError(
+                ProblemKind.NOT_SET_UP,
+                f"task {name} was written by a newer version than this gateway can read: upgrade the gateway",
+            )
+        self._cache.put_own(task)
+        return task
+
+    async def _keep_token(self, task: EgressTask, token: SecretStr) -> None:
+        wanted = task.spec.access_token_secret_ref
+        if wanted is None:
+            return
+        try:
+            await self._cluster.create_secret(token_secret(wanted.name, token, owner=task.metadata))
+        except ClusterRefusedError as error:
+            if error.code == HTTPStatus.CONFLICT:
+                return
+            error.message = error.message.replace(token.get_secret_value(), "***")
+            raise problem_of(error, deed=f"task {task.metadata.name} can't be given its token") from None
+        except ClusterError as error:
+            raise problem_of(error, deed=f"task {task.metadata.name} can't be given its token") from error
+
+
+def token_secret(name: str, token: SecretStr, *, owner: Metadata) -> dict[str, Any]:
+    """Return the Secret that holds a task's access token and goes away with the task."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": name,
+            "namespace": owner.namespace,
+            "labels": {MANAGED_BY_LABEL: MANAGED_BY, TASK_LABEL: owner.name},
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": KIND,
+                    "name": owner.name,
+                    "uid": owner.uid,
+                    "controller": True,
+                    # True would need the right to change the task's finalizers.
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "data": {TOKEN_KEY: base64.b64encode(token.get_secret_value().encode()).decode()},
+    }
+
+
+def _not_found(app_id: str, task_id: str) -> ProblemError:
+    return ProblemError(ProblemKind.NOT_FOUND, f"app {app_id} has no task {task_id}")
