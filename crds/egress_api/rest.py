@@ -29,7 +29,7 @@ from egress_api.spec import (
     Users,
     WorkerUid,
 )
-from egress_api.states import State
+from egress_api.states import Reason, State
 from egress_api.status import OutputFile
 from egress_api.task import EgressTask
 
@@ -203,12 +203,17 @@ class StatusAnswer(Body):
 
     @classmethod
     def of(cls, task: EgressTask) -> Self:
-        """Return what a user is told about `task`."""
+        """Return what a user is told about `task`.
+
+        A task that is to stop and hasn't ended says STOPPING from the stop's answer on, before the operator
+        has seen the wish.
+        """
         spec, status = task.spec, task.status
+        heard = not spec.stop or status.state.terminal or status.state is State.STOPPING
         page = spec.layout is Layout.FREESTYLE
         return cls(
             task_id=task.metadata.name,
-            status=status.state,
+            status=status.state if heard else State.STOPPING,
             payload=StatusPayload(
                 layout=spec.layout,
                 channel=spec.channel,
@@ -220,8 +225,8 @@ class StatusAnswer(Body):
                 video=spec.video,
                 audio=spec.audio,
             ),
-            reason=status.reason,
-            message=status.message,
+            reason=status.reason if heard else Reason.STOPPING,
+            message=status.message if heard else "the stop has been asked for",
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
