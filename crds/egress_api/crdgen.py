@@ -147,7 +147,8 @@ def custom_resource_definition() -> dict[str, Any]:
                             "properties": {
                                 "apiVersion": {"type": "string", "description": "Version of this schema."},
                                 "kind": {"type": "string", "description": c.KIND},
-                                "metadata": {"type": "object", "description": "Name, namespace, labels."},
+                                # The API server takes no description here: metadata's is its own.
+                                "metadata": {"type": "object"},
                                 "spec": spec,
                                 "status": status,
                             },
