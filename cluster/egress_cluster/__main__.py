@@ -66,10 +66,12 @@ def down(*, name: Name = "egress") -> None:
     settings = _settings(name=name)
     with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} down"):
         found = engine.find(settings)
-        if found:
-            cluster = Cluster(engine=found, settings=settings)
-            cluster.down()
-        if found is None or (found.ours and not cluster.others_left()):
+        if found is None:
+            engine.stop(settings)  # a killed one may have left something
+            return
+        cluster = Cluster(engine=found, settings=settings)
+        cluster.down()
+        if found.ours and not cluster.others_left():
             engine.stop(settings)
 
 

@@ -50,7 +50,9 @@ def build_image(
     if not file.exists():
         raise ClusterError(f"There is no Dockerfile {file}")
     for suite in (BOOKWORM, TRIXIE):
-        if re.search(rf"^FROM\s+(--\S+\s+)?(docker\.io/library/)?{base(suite)}\b", file.read_text(), re.MULTILINE):
+        if re.search(
+            rf"^FROM\s+(--\S+\s+)?(docker\.io/library/)?{base(suite)}\b", file.read_text(), re.MULTILINE
+        ):
             ensure_base(suite, engine=engine, settings=settings)
     log = settings.logs / f"image-{re.sub('[^a-z0-9.-]+', '-', tag)}.log"
     log.unlink(missing_ok=True)
@@ -84,7 +86,9 @@ def secrets(folder: Path, *, environment: Mapping[str, str]) -> dict[str, Path]:
     if bundle and Path(bundle).is_file():
         found["ca"] = Path(bundle)
     texts = {
-        "pipconf": pip_configuration(_ask("pip", "config", "list"), environment=environment, ca="ca" in found),
+        "pipconf": pip_configuration(
+            _ask("pip", "config", "list"), environment=environment, ca="ca" in found
+        ),
         "aptconf": apt_configuration(_ask("apt-config", "dump"), ca="ca" in found),
     }
     for name, text in texts.items():
@@ -100,9 +104,7 @@ def pip_configuration(listing: str, *, environment: Mapping[str, str], ca: bool)
 
     Folders of the machine (find-links and the like) are left out: they are not there inside.
     """
-    values: dict[str, str] = {}
-    for key, value in re.findall(r"^(?:global|install|:env:)\.([a-z-]+)='(.*)'$", listing, re.MULTILINE):
-        values[key] = value
+    values = dict(re.findall(r"^(?:global|install|:env:)\.([a-z-]+)='(.*)'$", listing, re.MULTILINE))
     for key in _PIP_KEYS:
         if value := environment.get(f"PIP_{key.upper().replace('-', '_')}"):
             values[key] = value

@@ -122,11 +122,22 @@ class Cluster:
         config = render(self._settings, image=image, ours=is_ours(image), cgroup_v1=cgroup_v1)
         log = self._settings.logs / f"kind-create-{self._settings.name}.log"
         log.unlink(missing_ok=True)
-        command = [self._kind, "create", "cluster", "--name", self._settings.name, "--config", "-", "--retain"]
+        command = [
+            self._kind,
+            "create",
+            "cluster",
+            "--name",
+            self._settings.name,
+            "--config",
+            "-",
+            "--retain",
+        ]
         command += ["--kubeconfig", str(self._settings.kubeconfig)]
         with step(f"creating cluster {self._settings.name} ({1 + self._settings.workers} nodes)", log=log):
             try:
-                run(command, seconds=self._settings.node_seconds, log=log, env=self._environment, stdin=config)
+                run(
+                    command, seconds=self._settings.node_seconds, log=log, env=self._environment, stdin=config
+                )
             except CommandFailed as problem:
                 folder = self._keep_logs()
                 raise ClusterError(f"{problem}\n  the nodes' logs: {folder}") from problem
@@ -145,6 +156,7 @@ class Cluster:
     def _settle(self) -> None:
         """Wait for nodes and DNS; DNS is made to fit a machine whose own names cannot be asked."""
         with step("waiting for nodes and DNS"):
+            self._open_control_plane()
             self._mend_dns()
             try:
                 self.kubectl(
@@ -158,10 +170,20 @@ class Cluster:
             except CommandFailed as problem:
                 raise ClusterError(f"{problem}\n  the nodes' logs: {self._keep_logs()}") from problem
 
+    def _open_control_plane(self) -> None:
+        """Let the control plane's node take Pods too: with workers, kubeadm closes it."""
+        taint = "node-role.kubernetes.io/control-plane"
+        nodes = json.loads(self.kubectl("get", "nodes", "-l", taint, "-o", "json"))["items"]
+        for node in nodes:
+            if any(each["key"] == taint for each in node["spec"].get("taints", [])):
+                self.kubectl("taint", "node", node["metadata"]["name"], f"{taint}-")
+
     def _mend_dns(self) -> None:
         """Have one CoreDNS, whose unknown names get a quick no even where no resolver answers the machine."""
         wait_until("CoreDNS is there", self._has_coredns, seconds=60)
-        deployment = json.loads(self.kubectl("-n", "kube-system", "get", "deployment", "coredns", "-o", "json"))
+        deployment = json.loads(
+            self.kubectl("-n", "kube-system", "get", "deployment", "coredns", "-o", "json")
+        )
         if deployment["spec"]["replicas"] != 1:
             self.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=1")
         if self._names_are_answered():
@@ -171,7 +193,16 @@ class Cluster:
         if fitted != config["data"]["Corefile"]:
             say("  no resolver answers this machine: the cluster's DNS says no to every outside name")
             patch = yaml.safe_dump({"data": {"Corefile": fitted}})
-            self.kubectl("-n", "kube-system", "patch", "configmap", "coredns", "--patch-file", "/dev/stdin", stdin=patch)
+            self.kubectl(
+                "-n",
+                "kube-system",
+                "patch",
+                "configmap",
+                "coredns",
+                "--patch-file",
+                "/dev/stdin",
+                stdin=patch,
+            )
             self.kubectl("-n", "kube-system", "rollout", "restart", "deployment", "coredns")
 
     def _has_coredns(self) -> bool:

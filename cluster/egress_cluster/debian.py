@@ -57,7 +57,9 @@ def _make(suite: str, *, engine: Engine, settings: Settings) -> None:
     if "Debian" in mirrors:
         command.append(mirrors["Debian"])
     if not shutil.which("debootstrap", path="/usr/sbin:/usr/bin:/sbin:/bin"):
-        raise ClusterError(f"{base(suite)} cannot be pulled and debootstrap is not there: apt-get install debootstrap")
+        raise ClusterError(
+            f"{base(suite)} cannot be pulled and debootstrap is not there: apt-get install debootstrap"
+        )
     with step(f"making {base(suite)} from Debian's packages (45 s)", log=log):
         try:
             run(command, seconds=900, log=log, env={**settings.environment, **_apt_proxy()})
@@ -81,7 +83,7 @@ def parse_mirrors(listing: str) -> dict[str, str]:
     """Take the first address of each of Debian's labels out of apt's `ORIGIN|LABEL|URI` lines."""
     mirrors: dict[str, str] = {}
     for line in listing.splitlines():
-        origin, label, address = (line.split("|") + ["", ""])[:3]
+        origin, label, address = [*line.split("|"), "", ""][:3]
         if origin == "Debian" and address:
             mirrors.setdefault(label, address.rstrip("/"))
     return mirrors
@@ -99,7 +101,13 @@ def _slim(root: Path, *, suite: str, mirrors: dict[str, str]) -> None:
     if security := mirrors.get("Debian-Security"):
         lines.append(f"deb {security} {suite}-security main")
     sources.write_text("\n".join(lines) + "\n")
-    for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/man", "usr/share/info", "usr/share/locale"):
+    for folder in (
+        "var/cache/apt",
+        "var/lib/apt/lists",
+        "usr/share/man",
+        "usr/share/info",
+        "usr/share/locale",
+    ):
         shutil.rmtree(root / folder, ignore_errors=True)
     for path in (root / "usr/share/doc").rglob("*"):
         if path.is_file() and path.name != "copyright":

@@ -5,6 +5,7 @@ cache and its socket under /run/egress-docker; it never touches an engine of the
 It knows nothing of images or clusters.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -204,7 +205,5 @@ def _daemon_log(settings: Settings) -> Path:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

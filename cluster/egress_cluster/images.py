@@ -20,9 +20,7 @@ from .pulling import present, pulled
 from .run import run, step
 from .settings import CLUSTER_FOLDER, KUBERNETES_VERSION, Settings
 
-KINDEST_NODE = (
-    "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"  # kind v0.33.0's
-)
+KINDEST_NODE = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"  # kind v0.33.0's
 DEMO_IMAGE = "egress-demo:dev"
 _SOURCES_LABEL = "egress.sources"
 _NODE_IMAGE = CLUSTER_FOLDER / "node-image"
@@ -89,16 +87,21 @@ def _digest(*parts: bytes | str) -> str:
 def _build_node(name: str, *, engine: Engine, settings: Settings) -> None:
     programs = {program.name: gobuild.build(program, settings) for program in (KUBE, COREDNS, PAUSE)}
     listing = run(
-        [str(settings.bin / "kubeadm"), "config", "images", "list", "--kubernetes-version", KUBERNETES_VERSION],
+        [
+            str(settings.bin / "kubeadm"),
+            "config",
+            "images",
+            "list",
+            "--kubernetes-version",
+            KUBERNETES_VERSION,
+        ],
         seconds=60,
     )
     images = parse_image_list(listing)
     context = _context("node", files=programs, settings=settings)
     components = _NODE_IMAGE / "components.Dockerfile"
     for stage, names in images.items():
-        build_image(
-            names[0], context, engine=engine, settings=settings, dockerfile=components, target=stage
-        )
+        build_image(names[0], context, engine=engine, settings=settings, dockerfile=components, target=stage)
         for other in names[1:]:
             engine.docker("tag", names[0], other, settings=settings)
     every = [each for names in images.values() for each in names]

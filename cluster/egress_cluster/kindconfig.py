@@ -39,7 +39,8 @@ def render(settings: Settings, *, image: str, ours: bool, cgroup_v1: bool) -> st
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"podSubnet": POD_SUBNET},
         "kubeadmConfigPatches": [
-            yaml.safe_dump(patch, sort_keys=False) for patch in (_kubelet(ours=ours, cgroup_v1=cgroup_v1), _cluster())
+            yaml.safe_dump(patch, sort_keys=False)
+            for patch in (_kubelet(ours=ours, cgroup_v1=cgroup_v1), _cluster())
         ],
         "nodes": [control_plane, *workers],
     }

@@ -4,6 +4,7 @@ In: settings, and the texts that the kernel gives (/proc, iptables-save, `ip lin
 paths or by Docker's own names, and only where our engine is what runs Docker here. The parsing is pure and tested.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -57,7 +58,9 @@ def clear_engine_runtime(settings: Settings) -> None:
 def mounts_below(mountinfo: str, roots: tuple[str, ...]) -> list[str]:
     """List mount points at or below the roots, the deepest first, so that each can be unmounted in turn."""
     points = [line.split()[4].replace("\\040", " ") for line in mountinfo.splitlines() if line.strip()]
-    below = [point for point in points if any(point == root or point.startswith(f"{root}/") for root in roots)]
+    below = [
+        point for point in points if any(point == root or point.startswith(f"{root}/") for root in roots)
+    ]
     return sorted(below, key=len, reverse=True)
 
 
@@ -121,7 +124,5 @@ def _another_engine(settings: Settings) -> bool:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import ClusterError, CommandFailed
@@ -91,7 +91,9 @@ def run(
             )  # fmt: skip
             code = _finish(process, seconds=seconds, stdin=stdin)
     except FileNotFoundError as problem:
-        raise CommandFailed(command, code=127, tail=f"there is no program {problem.filename}", log=log) from None
+        raise CommandFailed(
+            command, code=127, tail=f"there is no program {problem.filename}", log=log
+        ) from None
     if code != 0:
         with log.open("rb") as file:
             file.seek(max(start, log.stat().st_size - 4000))
@@ -132,10 +134,8 @@ def _finish(process: subprocess.Popen[bytes], *, seconds: float, stdin: str | No
 
 
 def _end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
