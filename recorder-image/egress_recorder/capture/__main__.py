@@ -1,0 +1,103 @@
+"""The capture child's process: stdin, stdout, signals; the work is `session.record`.
+
+In: the config on the first line of stdin, then `{"command": "stop"}`, end of file, SIGTERM or SIGINT, which all mean
+stop. Out: events on stdout, logs on stderr, an exit code (`errors.EndReason`). A second SIGTERM exits at once.
+"""
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from egress_recorder.capture.config import parse_config
+from egress_recorder.capture.errors import CaptureError, EndReason
+from egress_recorder.capture.events import Ended, EventWriter
+
+log = logging.getLogger("egress_recorder.capture")
+
+SECOND_SIGNAL_EXIT = 130
+
+
+def main() -> None:
+    """Run one capture and exit with its reason's code."""
+    events = EventWriter(os.dup(1))
+    os.dup2(2, 1)  # what libraries print must not get between the events
+    _log_to_stderr()
+    stop_asked = threading.Event()
+    on_stop: list[Callable[[], object]] = []
+
+    def ask_stop(*_: object) -> None:
+        if stop_asked.is_set() and _:
+            os._exit(SECOND_SIGNAL_EXIT)
+        stop_asked.set()
+        for call in on_stop:
+            call()
+
+    signal.signal(signal.SIGTERM, ask_stop)
+    signal.signal(signal.SIGINT, ask_stop)
+    try:
+        config = parse_config(sys.stdin.readline())
+    except CaptureError as error:
+        events.emit(Ended(reason=error.reason, message=error.message))
+        sys.exit(error.reason.exit_code)
+
+    async def run() -> EndReason:
+        from egress_recorder.capture.session import record  # noqa: PLC0415 - GStreamer takes 0.2 s to import
+
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        on_stop.append(functools.partial(loop.call_soon_threadsafe, stop.set))
+        if stop_asked.is_set():
+            stop.set()
+        threading.Thread(target=_read_commands, args=(ask_stop,), name="commands", daemon=True).start()
+        threading.Thread(target=_watch_writer, args=(events, ask_stop), name="writer", daemon=True).start()
+        return await record(config, emit=events.emit, stop=stop)
+
+    reason = asyncio.run(run())
+    # the SDK's teardown at interpreter exit can panic while its threads still log; all that matters is closed
+    sys.stderr.flush()
+    os._exit(reason.exit_code)
+
+
+def _read_commands(ask_stop: Callable[[], None]) -> None:
+    for line in sys.stdin:
+        try:
+            command = json.loads(line).get("command")
+        except (ValueError, AttributeError):
+            command = None
+        if command == "stop":
+            break
+        log.warning("not a command: %.100s", line.strip())
+    ask_stop()
+
+
+def _watch_writer(events: EventWriter, ask_stop: Callable[[], None]) -> None:
+    events.broken.wait()
+    log.error("nobody reads the events any more: stopping")
+    ask_stop()
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower(),
+            "logger": record.name, "event": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("livekit").setLevel(logging.WARNING)  # its INFO lines name URLs with the token in them
+
+
+if __name__ == "__main__":
+    main()

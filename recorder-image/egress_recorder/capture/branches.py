@@ -1,0 +1,95 @@
+"""One user's picture or sound on its way into the mixers: a GStreamer bin with an appsrc at its head.
+
+In: frames, by a source's own thread. Out: a source pad that the mixer links. A feed is what a source holds; it
+can be pushed to at any time, also while and after the mixer takes it away (then frames go nowhere).
+Must not: know which source pushes, decide the layout.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from egress_recorder.capture.pipeline import source_video_caps
+from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
+
+UPRIGHT, CLOCKWISE, UPSIDE_DOWN, COUNTER_CLOCKWISE = range(4)
+"""Quarter turns that a picture needs, in WebRTC's numbering."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A picture's size as it arrives, and the quarter turns it needs."""
+
+    width: int
+    height: int
+    rotation: int = UPRIGHT
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """The size as people see it."""
+        turned = self.rotation in {CLOCKWISE, COUNTER_CLOCKWISE}
+        return (self.height, self.width) if turned else (self.width, self.height)
+
+
+class VideoFeed:
+    """Where a source pushes one user's pictures."""
+
+    def __init__(self, *, name: str, order: tuple[int, int], bin_: Any, timeline: VideoTimeline) -> None:
+        self.name = name
+        self.order = order
+        """The place in the grid: the smallest comes first."""
+        self.bin = bin_
+        self.appsrc = bin_.get_by_name("source")
+        self.pad: Any = None
+        self.shape: Shape | None = None
+        self.on_shape: Callable[[], None] = lambda: None
+        """Called in the source's thread when the first picture comes, or another size."""
+        self.on_cell: Callable[[int], None] = lambda _height: None
+        """Called by the mixer with the height, in pixels, at which the picture is shown."""
+        self._timeline = timeline
+        self._lock = threading.Lock()
+        self._open = True
+
+    def admit(self, shape: Shape, *, timestamp_us: int, now: int, caps: Callable[[str], Any]) -> int | None:
+        """Give the next picture's running time, or None if it is not wanted; sees to a change of shape."""
+        with self._lock:
+            pts = self._timeline.stamp(timestamp_us=timestamp_us, now=now) if self._open else None
+            if pts is None:
+                return None
+            if shape != self.shape:
+                changed_caps = source_video_caps(width=shape.width, height=shape.height)
+                self.appsrc.set_property("caps", caps(changed_caps))
+                turned = ("identity", "90r", "180", "90l")[shape.rotation]
+                self.bin.get_by_name("flip").set_property("video-direction", turned)
+                self.shape = shape
+                self.on_shape()
+            return pts
+
+    def close(self) -> None:
+        """Want no more pictures."""
+        with self._lock:
+            self._open = False
+
+
+class AudioFeed:
+    """Where a source pushes one user's sound."""
+
+    def __init__(self, *, name: str, bin_: Any, timeline: AudioTimeline) -> None:
+        self.name = name
+        self.bin = bin_
+        self.appsrc = bin_.get_by_name("source")
+        self.pad: Any = None
+        self._timeline = timeline
+        self._open = True
+
+    def admit(self, *, samples: int, now: int) -> tuple[int, bool] | None:
+        """Give the next frame's running time and whether there is a jump before it; None: not wanted."""
+        return self._timeline.stamp(samples=samples, now=now) if self._open else None
+
+    def close(self) -> None:
+        """Want no more sound."""
+        self._open = False
+
+
+Feed = VideoFeed | AudioFeed

@@ -1,0 +1,230 @@
+"""The LiveKit source: a room, its people, their tracks.
+
+In: the server's URL, a token file, who is wanted. Out: feeds on the stage and `participant` events.
+A track has a feed while it is subscribed and not muted; so a camera that is switched off leaves the grid, and
+comes back to the same place. Frames themselves are `livekit_frames`' business.
+Must not: print the token; subscribe to anybody who is not wanted.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livekit import rtc
+
+from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
+from egress_recorder.capture.config import CaptureConfig
+from egress_recorder.capture.errors import JoinRefused, SourceClosed, SourceUnreachable
+from egress_recorder.capture.events import Change, Event, Participant, Warned
+from egress_recorder.capture.livekit_frames import CloseTap, Taps, open_taps
+from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain
+from egress_recorder.capture.sources import Stage
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+LEAVE_SECONDS = 3.0
+SOUND, CAMERA, OTHER = range(3)
+
+
+@dataclass(kw_only=True)
+class _Live:
+    """A track that is on the stage."""
+
+    identity: str
+    feed: Feed
+    close: CloseTap
+    quality: int | None = None
+
+
+class LiveKitSource:
+    """Records a LiveKit room."""
+
+    def __init__(self, config: CaptureConfig, *, emit: Callable[[Event], None]) -> None:
+        self._config, self._emit = config, emit
+        self._room = rtc.Room()
+        self._stage: Stage | None = None
+        self._taps: Taps | None = None
+        self._live: dict[str, _Live] = {}
+        self._order: dict[str, int] = {name: place for place, name in enumerate(config.users)}
+        self._present: set[str] = set()
+        self._leaving = False
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def join(self) -> None:
+        """Connect to the room; retry within the join timeout what may be a server that is just starting."""
+        source, token = self._config.source, self._token()
+        self._room.on("disconnected", self._on_disconnected)
+        deadline = asyncio.get_running_loop().time() + self._config.join_timeout_seconds
+        said = "no answer"
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=min(5.0, max(1.0, left)))
+            try:
+                await asyncio.wait_for(self._room.connect(source.url, token, options), left)
+            except rtc.ConnectError as error:
+                said = plain(error.message, token)
+                if is_refusal(said):
+                    raise JoinRefused(
+                        f"The channel {source.channel} refused the access token: {said}. Ask for a new token."
+                    ) from None
+                log.info("not joined yet: %s", said)
+            except TimeoutError:
+                break
+            else:
+                return
+            await asyncio.sleep(min(RETRY_SECONDS, max(0.0, deadline - asyncio.get_running_loop().time())))
+        raise SourceUnreachable(
+            f"The RTC server {source.url} could not be joined within "
+            f"{self._config.join_timeout_seconds:g} s: {said}."
+        )
+
+    def _token(self) -> str:
+        path = Path(self._config.source.token_file)
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise JoinRefused(f"The access token cannot be read: {error.strerror}: {path}.") from error
+
+    def play(self, stage: Stage) -> None:
+        """Subscribe to everybody who is wanted, now and from now on."""
+        self._stage, self._taps = stage, open_taps()
+        stage.on_broken = self._on_broken
+        room = self._room
+        room.on("participant_connected", self._on_joined)
+        room.on("participant_disconnected", self._on_left)
+        room.on("track_published", self._on_published)
+        room.on("track_unpublished", lambda publication, _: self._off(publication.sid))
+        room.on("track_subscribed", lambda _, publication, participant: self._sync(publication, participant))
+        room.on(
+            "track_unsubscribed", lambda _, publication, participant: self._sync(publication, participant)
+        )
+        room.on("track_muted", lambda participant, publication: self._sync(publication, participant))
+        room.on("track_unmuted", lambda participant, publication: self._sync(publication, participant))
+        room.on("track_subscription_failed", self._on_subscription_failed)
+        room.on(
+            "reconnecting",
+            lambda: self._warn("Reconnecting", "The connection to the channel is interrupted."),
+        )
+        room.on("reconnected", self._subscribe_all)
+        self._subscribe_all()
+
+    async def leave(self) -> None:
+        """Leave the room, and give up after a moment if it does not let go."""
+        self._leaving = True
+        for live in self._live.values():
+            live.close()
+        self._live.clear()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._room.disconnect(), LEAVE_SECONDS)
+
+    def _wanted(self, identity: str) -> bool:
+        return not self._config.users or identity in self._config.users
+
+    def _subscribe_all(self) -> None:
+        for participant in list(self._room.remote_participants.values()):
+            self._on_joined(participant)
+            for publication in list(participant.track_publications.values()):
+                self._on_published(publication, participant)
+
+    def _on_joined(self, participant: Any) -> None:
+        identity = participant.identity
+        if self._wanted(identity) and identity not in self._present:
+            self._present.add(identity)
+            self._order.setdefault(identity, len(self._order))
+            self._emit(Participant(identity=identity, change=Change.JOINED))
+
+    def _on_left(self, participant: Any) -> None:
+        identity = participant.identity
+        for sid in [sid for sid, live in self._live.items() if live.identity == identity]:
+            self._off(sid)
+        if identity in self._present:
+            self._present.discard(identity)
+            self._emit(Participant(identity=identity, change=Change.LEFT))
+
+    def _on_published(self, publication: Any, participant: Any) -> None:
+        if not self._wanted(participant.identity) or self._leaving:
+            return
+        self._on_joined(participant)
+        if publication.subscribed and publication.track is not None:
+            self._sync(publication, participant)
+        else:
+            publication.set_subscribed(True)
+
+    def _sync(self, publication: Any, participant: Any) -> None:
+        """Make what is on the stage agree with what the track is now."""
+        wanted = self._wanted(participant.identity) and not self._leaving
+        track = publication.track
+        if wanted and track is not None and publication.subscribed and not publication.muted:
+            if publication.sid not in self._live:
+                self._on(publication, participant, track)
+        else:
+            self._off(publication.sid)
+
+    def _on(self, publication: Any, participant: Any, track: Any) -> None:
+        if self._stage is None or self._taps is None:
+            return
+        identity = participant.identity
+        if publication.kind == rtc.TrackKind.KIND_VIDEO:
+            kind = CAMERA if publication.source == rtc.TrackSource.SOURCE_CAMERA else OTHER
+            video = self._stage.add_video(order=(self._order.setdefault(identity, len(self._order)), kind))
+            video.on_cell = lambda height: self._choose_layer(publication, height)
+            close = self._taps.video(track, video)
+            self._live[publication.sid] = _Live(identity=identity, feed=video, close=close)
+            self._emit(Participant(identity=identity, change=Change.VIDEO_ON))
+        elif publication.kind == rtc.TrackKind.KIND_AUDIO:
+            audio = self._stage.add_audio()
+            close = self._taps.audio(
+                track, audio, sample_rate=self._config.sample_rate, channels=self._config.channels
+            )
+            self._live[publication.sid] = _Live(identity=identity, feed=audio, close=close)
+            self._emit(Participant(identity=identity, change=Change.AUDIO_ON))
+
+    def _off(self, sid: str) -> None:
+        live = self._live.pop(sid, None)
+        if live is None or self._stage is None:
+            return
+        live.close()
+        self._stage.remove(live.feed)
+        match live.feed:
+            case VideoFeed():
+                self._emit(Participant(identity=live.identity, change=Change.VIDEO_OFF))
+            case AudioFeed():
+                self._emit(Participant(identity=live.identity, change=Change.AUDIO_OFF))
+
+    def _choose_layer(self, publication: Any, height: int) -> None:
+        """Ask the server for the smallest simulcast layer that fills the cell: less to decode, copy and scale."""
+        live = self._live.get(publication.sid)
+        full = publication.height
+        if live is None or not publication.simulcasted or not full:
+            return
+        quality = rtc.VideoQuality.VIDEO_QUALITY_HIGH
+        if height <= full / 4:
+            quality = rtc.VideoQuality.VIDEO_QUALITY_LOW
+        elif height <= full / 2:
+            quality = rtc.VideoQuality.VIDEO_QUALITY_MEDIUM
+        if quality != live.quality:
+            live.quality = quality
+            publication.set_video_quality(quality)
+
+    def _on_broken(self, name: str) -> None:
+        for sid, live in list(self._live.items()):
+            if live.feed.name == name:
+                self._warn("TrackFailed", f"A track of {live.identity} could not be decoded and is left out.")
+                self._off(sid)
+
+    def _on_subscription_failed(self, participant: Any, _sid: str, error: str) -> None:
+        self._warn(
+            "SubscriptionFailed", f"A track of {participant.identity} could not be subscribed to: {error}."
+        )
+
+    def _on_disconnected(self, reason: int) -> None:
+        if self._leaving or self.closed.done() or self._stage is None:
+            return
+        self.closed.set_exception(SourceClosed(closed_sentence(reason, self._config.source.channel)))
+
+    def _warn(self, reason: str, message: str) -> None:
+        self._emit(Warned(reason=reason, message=message))

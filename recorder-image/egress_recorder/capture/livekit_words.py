@@ -1,0 +1,52 @@
+"""LiveKit's errors in the words of people who start recordings.
+
+In: the SDK's messages and codes. Out: sentences, and whether trying again is of any use. Pure.
+"""
+
+import re
+
+_REFUSALS = re.compile(
+    r"\b40[13]\b|unauthori[sz]ed|forbidden|invalid token|token is expired|permission", re.IGNORECASE
+)
+
+_CLOSED = {  # DisconnectReason in livekit's protocol
+    "DUPLICATE_IDENTITY": "somebody else joined the channel {channel} with the recorder's own token",
+    "SERVER_SHUTDOWN": "the RTC server of the channel {channel} is shutting down",
+    "PARTICIPANT_REMOVED": "the recorder was removed from the channel {channel}",
+    "ROOM_DELETED": "the channel {channel} was deleted",
+    "ROOM_CLOSED": "the channel {channel} was closed because everybody had left",
+    "STATE_MISMATCH": "the RTC server no longer knows the recorder in the channel {channel}",
+    "CONNECTION_TIMEOUT": "the connection to the channel {channel} was lost and could not be had again",
+    "SIGNAL_CLOSE": "the connection to the channel {channel} was lost and could not be had again",
+    "MEDIA_FAILURE": "no media came through to the recorder from the channel {channel}",
+}
+
+
+def is_refusal(message: str) -> bool:
+    """Say whether the server answered and said no, so that the same token will never do."""
+    return bool(_REFUSALS.search(message))
+
+
+def plain(message: str, token: str) -> str:
+    """Shorten the SDK's message and take every trace of the token out."""
+    without = message.replace(token, "…") if token else message
+    without = re.sub(r"access_token=[^&\s\"']+", "access_token=…", without)
+    for prefix in ("engine: ", "signal failure: ", "client error: "):
+        without = without.removeprefix(prefix)
+    return without.strip().rstrip(".")[:300]
+
+
+def closed_sentence(reason: object, channel: str) -> str:
+    """Say why a session ended, for a DisconnectReason number or name."""
+    name = reason if isinstance(reason, str) else _reason_name(reason)
+    why = _CLOSED.get(name, f"the session in the channel {{channel}} ended ({name})").format(channel=channel)
+    return why[0].upper() + why[1:] + "."
+
+
+def _reason_name(reason: object) -> str:
+    from livekit.rtc import DisconnectReason  # noqa: PLC0415 - the sentences must be testable without the SDK
+
+    try:
+        return str(DisconnectReason.Name(reason))
+    except ValueError:
+        return f"reason {reason}"

@@ -1,0 +1,115 @@
+"""The stage: who is in the picture and in the sound, and where.
+
+In: a source's wish to add or remove a user's track. Out: feeds to push into, and a grid that re-flows. All
+methods run in the asyncio thread; only a feed's own are called from elsewhere.
+Must not: block (a request pad is released here, never in a streaming thread), touch the encoders.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
+from egress_recorder.capture.config import CaptureConfig
+from egress_recorder.capture.grid import cells, fit
+from egress_recorder.capture.gst import Gst
+from egress_recorder.capture.pipeline import FROZEN_AFTER, audio_branch, video_branch, video_caps
+from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
+
+
+class Mixer:
+    """Adds and removes users while the pipeline plays."""
+
+    def __init__(self, pipeline: Any, config: CaptureConfig, *, loop: asyncio.AbstractEventLoop) -> None:
+        self._pipeline = pipeline
+        self._config = config
+        self._loop = loop
+        self._compositor = pipeline.get_by_name("compositor")
+        self._audiomixer = pipeline.get_by_name("mixer")
+        self._feeds: dict[str, Feed] = {}
+        self._numbers = itertools.count(1)
+        self.on_broken: Callable[[str], None] = lambda _name: None
+        """Called with a feed's name after its branch has failed and has been removed."""
+
+    def add_video(self, *, order: tuple[int, int]) -> VideoFeed:
+        """Make a feed for pictures; it takes part in the grid from its first picture on."""
+        timeline = VideoTimeline(base_time=self._pipeline.get_base_time(), frame_rate=self._config.frame_rate)
+        name, bin_ = self._branch("video", video_branch())
+        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline)
+        feed.on_shape = self._reflow_soon
+        pad = self._compositor.request_pad_simple("sink_%u")
+        pad.set_property("alpha", 0.0)  # nothing is shown before the first reflow says where
+        pad.set_property("max-last-buffer-repeat", FROZEN_AFTER)
+        self._attach(feed, pad)
+        return feed
+
+    def add_audio(self) -> AudioFeed:
+        """Make a feed for sound."""
+        timeline = AudioTimeline(
+            base_time=self._pipeline.get_base_time(), sample_rate=self._config.sample_rate
+        )
+        name, bin_ = self._branch("audio", audio_branch(self._config))
+        feed = AudioFeed(name=name, bin_=bin_, timeline=timeline)
+        self._attach(feed, self._audiomixer.request_pad_simple("sink_%u"))
+        return feed
+
+    def remove(self, feed: Feed) -> None:
+        """Take a feed out; the others move up."""
+        feed.close()
+        if self._feeds.pop(feed.name, None) is None:
+            return
+        # first stop the flow before the pad, else the branch would find itself unlinked and report an error
+        tail = feed.bin.get_static_pad("src")
+        tail.add_probe(Gst.PadProbeType.BUFFER, lambda *_: Gst.PadProbeReturn.DROP)
+        feed.pad.get_parent_element().release_request_pad(feed.pad)
+        feed.bin.set_state(Gst.State.NULL)
+        self._pipeline.remove(feed.bin)
+        if isinstance(feed, VideoFeed):
+            self._reflow()
+
+    def branch_failed(self, name: str) -> None:
+        """Give up one user's branch; the recording goes on."""
+        if name in self._feeds:
+            self.remove(self._feeds[name])
+            self.on_broken(name)
+
+    def close(self) -> None:
+        """Accept no more frames; what is queued still flows out."""
+        for feed in self._feeds.values():
+            feed.close()
+
+    def _branch(self, kind: str, description: str) -> tuple[str, Any]:
+        name = f"{kind}-branch-{next(self._numbers)}"
+        bin_ = Gst.parse_bin_from_description(description, True)
+        bin_.set_name(name)
+        return name, bin_
+
+    def _attach(self, feed: Feed, pad: Any) -> None:
+        feed.pad = pad
+        self._feeds[feed.name] = feed
+        self._pipeline.add(feed.bin)
+        feed.bin.get_static_pad("src").link(pad)
+        feed.bin.sync_state_with_parent()
+
+    def _reflow_soon(self) -> None:
+        self._loop.call_soon_threadsafe(self._reflow)
+
+    def _reflow(self) -> None:
+        """Give everybody who has a picture a cell."""
+        feeds = [feed for feed in self._feeds.values() if isinstance(feed, VideoFeed) and feed.shape]
+        feeds.sort(key=lambda feed: feed.order)
+        places = cells(len(feeds), width=self._config.width, height=self._config.height)
+        for feed, cell in zip(feeds, places, strict=True):
+            assert feed.shape is not None  # noqa: S101 - chosen so above; for the type checker
+            width, height = feed.shape.shown
+            place = fit(cell, width=width, height=height)
+            caps = Gst.Caps.from_string(video_caps(width=place.width, height=place.height))
+            feed.bin.get_by_name("size").set_property("caps", caps)
+            # the pad's own size only matters for the few frames that are still on their way in the old one
+            for name, value in (
+                ("xpos", place.x), ("ypos", place.y), ("width", place.width), ("height", place.height),
+                ("zorder", 1), ("alpha", 1.0),
+            ):  # fmt: skip
+                feed.pad.set_property(name, value)
+            feed.on_cell(place.height)

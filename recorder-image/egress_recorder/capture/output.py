@@ -1,0 +1,245 @@
+"""The output pipeline at work: start, watch, end, and the truth about what was written.
+
+In: the capture config. Out: events about frames and segments; a future that fails when media fails.
+The end is judged by what was seen: end-of-stream on both of the splitter's pads and every opened segment
+closed; the bus's own end-of-stream message may be lost (GStreamer 1.22) and is only a shortcut.
+Must not: know about sources; wait without a deadline.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from egress_recorder.capture.config import CaptureConfig
+from egress_recorder.capture.errors import PipelineError
+from egress_recorder.capture.events import Event, Stats, Warned
+from egress_recorder.capture.gst import Gst
+from egress_recorder.capture.pipeline import output_pipeline
+from egress_recorder.capture.segments import SegmentLedger
+from egress_recorder.capture.timing import MILLISECOND, SECOND
+
+STATE_CHANGE_SECONDS = 15.0
+"""A state change that takes longer than this is stuck."""
+PARSERS = ("video-parser", "audio-parser")
+BUS_WAIT = 200 * MILLISECOND
+SETTLE_SECONDS = 0.7
+"""After the last end-of-stream, the splitter may still open one more segment; this long it gets to do so."""
+STOP_MARGIN_SECONDS = 2.0
+"""The mixers run MIX_LATENCY behind; when they have not reached the stop's instant by then, they are cut off."""
+
+
+class Output:
+    """One output pipeline, used once."""
+
+    def __init__(
+        self,
+        config: CaptureConfig,
+        *,
+        threads: int,
+        emit: Callable[[Event], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._config, self._emit, self._loop = config, emit, loop
+        try:
+            self.pipeline = Gst.parse_launch(output_pipeline(config, threads=threads))
+        except Exception as error:  # GLib.Error: an element is missing
+            raise PipelineError(f"The media pipeline cannot be built: {error}.") from error
+        self.pipeline.use_clock(Gst.SystemClock.obtain())
+        self.failed: asyncio.Future[None] = loop.create_future()
+        self.on_branch_error: Callable[[str], None] = lambda _name: None
+        self.first_frame: asyncio.Future[float] = loop.create_future()
+        """Done with the first encoded frame: the unix time of the recording's zero."""
+        self._wall_at_zero: float | None = None
+        self._frames = 0
+        self._first_pts: int | None = None
+        self._last_pts = 0
+        self._eos_pads: set[str] = set()
+        self._bus_eos = False
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self.ledger = SegmentLedger(
+            emit=emit, wall_clock=self.wall_clock, frame_duration=SECOND // config.frame_rate
+        )
+        self._watch_pads()
+
+    def wall_clock(self, running_time: int) -> float:
+        """Give the unix time of an instant of the recording."""
+        if (
+            self._wall_at_zero is None
+        ):  # read once: the wall clock may be set, a recording's time must not jump
+            self._wall_at_zero = time.time() - self.running_time() / SECOND
+        return self._wall_at_zero + running_time / SECOND
+
+    def running_time(self) -> int:
+        """Give the present instant of the recording."""
+        return time.monotonic_ns() - int(self.pipeline.get_base_time())
+
+    async def start(self) -> None:
+        """Bring the pipeline to PLAYING. Raises PipelineError."""
+        threading.Thread(target=self._watch_bus, name="bus", daemon=True).start()
+        await self._set_state(Gst.State.PLAYING)
+
+    async def finish(self) -> None:
+        """Write everything up to this instant, close the last segment, report it, and tear down.
+
+        Never raises and always returns in time: what could not be closed in an orderly way is said in a warning.
+        """
+        loop, deadline = self._loop, self._loop.time() + self._config.finish_timeout_seconds
+        if not self.failed.done():
+            stop_at = self.running_time()
+            for name in ("compositor", "mixer"):
+                pad = self.pipeline.get_by_name(name).get_static_pad("src")
+                pad.add_probe(Gst.PadProbeType.BUFFER, self._cut, stop_at)
+            cut_off = loop.time() + STOP_MARGIN_SECONDS
+            await loop.run_in_executor(None, self._wait_until, self._cut_done, cut_off, 0.0)
+            if not self._cut_done():
+                for name in ("raw-video", "raw-audio"):
+                    self.pipeline.get_by_name(name).get_static_pad("sink").send_event(Gst.Event.new_eos())
+            await loop.run_in_executor(None, self._wait_until, self._complete, deadline, SETTLE_SECONDS)
+        complete = self._complete()
+        left_open = self.ledger.open_path
+        try:
+            await self._set_state(Gst.State.NULL)
+        except PipelineError as error:
+            self._emit(Warned(reason="TearDownStuck", message=error.message))
+        self._stopping.set()
+        if left_open and not complete:
+            self._rescue(left_open)
+        self.ledger.finish()
+
+    def stats(self) -> Stats:
+        """Count frames, and the ones that are missing between the first and the last."""
+        if self._first_pts is None:
+            return Stats(frames=0, dropped=0)
+        due = round((self._last_pts - self._first_pts) * self._config.frame_rate / SECOND) + 1
+        return Stats(frames=self._frames, dropped=max(0, due - self._frames))
+
+    def _rescue(self, name: str) -> None:
+        """Count in the segment that was not closed: a transport stream needs no trailer to be played."""
+        path = Path(self._config.spool) / name
+        if path.exists() and path.stat().st_size:
+            message = (
+                f"The last segment, {name}, was not closed in time; it holds what was written until then."
+            )
+            self._emit(Warned(reason="LastSegmentCut", message=message))
+            self.ledger.closed(path)
+
+    def _cut_done(self) -> bool:
+        return len(self._eos_pads) == len(PARSERS)
+
+    def _complete(self) -> bool:
+        return self._bus_eos or (self._cut_done() and self.ledger.all_closed)
+
+    def _wait_until(self, done: Callable[[], bool], deadline: float, settle: float) -> None:
+        """Wait, in a worker thread, until `done` has held for `settle` seconds, or the deadline of the loop's clock."""
+        held_since: float | None = None
+        with self._changed:
+            while (now := self._loop.time()) < deadline and not self.failed.done():
+                held_since = (held_since or now) if done() else None
+                if self._bus_eos or (held_since is not None and now - held_since >= settle):
+                    return
+                self._changed.wait(0.1)
+
+    async def _set_state(self, state: Any) -> None:
+        def change() -> bool:
+            if self.pipeline.set_state(state) == Gst.StateChangeReturn.FAILURE:
+                return False
+            result, _, _ = self.pipeline.get_state(int(STATE_CHANGE_SECONDS * SECOND))
+            return bool(result != Gst.StateChangeReturn.FAILURE)
+
+        try:
+            done = await asyncio.wait_for(self._loop.run_in_executor(None, change), STATE_CHANGE_SECONDS + 1)
+        except TimeoutError:
+            raise PipelineError(f"The media pipeline is stuck on its way to {state.value_nick}.") from None
+        if not done and not self.failed.done():
+            raise PipelineError(f"The media pipeline refuses to go to {state.value_nick}.")
+        if self.failed.done() and state == Gst.State.PLAYING:
+            self.failed.result()
+
+    def _watch_pads(self) -> None:
+        segments = self.pipeline.get_by_name("segments")
+        segments.connect("format-location-full", self._name_segment)
+        for name in PARSERS:  # the splitter's own pads have other names in every version
+            pad = self.pipeline.get_by_name(name).get_static_pad("src")
+            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event, name)
+            if name == PARSERS[0]:
+                pad.add_probe(Gst.PadProbeType.BUFFER, self._on_frame)
+
+    def _name_segment(self, _element: Any, index: int, sample: Any) -> str:
+        starts = sample.get_segment().to_running_time(Gst.Format.TIME, sample.get_buffer().pts)
+        path = self._config.segment_path(index)
+        self.ledger.opened(path=path, starts=starts)
+        return str(path)
+
+    def _on_frame(self, pad: Any, info: Any) -> Any:
+        pts = info.get_buffer().pts
+        event = pad.get_sticky_event(Gst.EventType.SEGMENT, 0) if self._first_pts is None else None
+        if event is not None:
+            self._segment = event.parse_segment().copy()
+        running_time = self._segment.to_running_time(Gst.Format.TIME, pts)
+        self._frames += 1
+        self._last_pts = running_time
+        self.ledger.frame(running_time)
+        if self._first_pts is None:
+            self._first_pts = running_time
+            at = round(self.wall_clock(running_time), 6)
+            self._loop.call_soon_threadsafe(self.first_frame.set_result, at)
+        return Gst.PadProbeReturn.OK
+
+    def _on_event(self, _pad: Any, info: Any, name: str) -> Any:
+        if info.get_event().type == Gst.EventType.EOS:
+            with self._changed:
+                self._eos_pads.add(name)
+                self._changed.notify_all()
+        return Gst.PadProbeReturn.OK
+
+    def _cut(self, pad: Any, info: Any, stop_at: int) -> Any:
+        """End the stream with the first buffer after the stop, in the thread it flows in."""
+        if info.get_buffer().pts < stop_at:  # the mixers count running time from zero
+            return Gst.PadProbeReturn.OK
+        pad.push_event(Gst.Event.new_eos())
+        return Gst.PadProbeReturn.DROP
+
+    def _watch_bus(self) -> None:
+        bus = self.pipeline.get_bus()
+        wanted = (
+            Gst.MessageType.ERROR | Gst.MessageType.EOS | Gst.MessageType.ELEMENT | Gst.MessageType.LATENCY
+        )
+        while not self._stopping.is_set():
+            message = bus.timed_pop_filtered(BUS_WAIT, wanted)
+            if message is not None:
+                self._on_message(message)
+
+    def _on_message(self, message: Any) -> None:
+        if message.type == Gst.MessageType.ERROR:
+            error, debug = message.parse_error()
+            branch = _branch_of(message.src)
+            if branch:
+                self._loop.call_soon_threadsafe(self.on_branch_error, branch)
+            else:
+                name = message.src.get_name() if message.src else "?"
+                self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message} ({debug})")
+        elif message.type == Gst.MessageType.LATENCY:
+            self.pipeline.recalculate_latency()
+        elif message.type == Gst.MessageType.EOS:
+            self._bus_eos = True
+        elif message.get_structure().get_name() == "splitmuxsink-fragment-closed":
+            self.ledger.closed(Path(message.get_structure().get_string("location")))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _fail(self, what: str) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(PipelineError(f"The media pipeline failed in {what}."))
+
+
+def _branch_of(element: Any) -> str | None:
+    """Give the name of the user's branch an element is in; None for the output itself."""
+    while element is not None:
+        if "-branch-" in element.get_name():
+            return str(element.get_name())
+        element = element.get_parent()
+    return None

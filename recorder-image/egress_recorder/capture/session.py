@@ -1,0 +1,102 @@
+"""One capture from join to ended: who is called when.
+
+In: the config, an event writer, a stop event. Out: the reason it ended. Every way out passes through `finish`,
+so what was captured is closed whatever happened. Must not: read stdin, exit the process.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from egress_recorder.capture.config import CaptureConfig
+from egress_recorder.capture.cpus import available_cpus, threads
+from egress_recorder.capture.errors import CaptureError, EndReason
+from egress_recorder.capture.events import Ended, Event, FirstFrame, Joined
+from egress_recorder.capture.mixer import Mixer
+from egress_recorder.capture.output import Output
+from egress_recorder.capture.sources import Source, make_source
+
+log = logging.getLogger(__name__)
+
+STATS_SECONDS = 5.0
+
+
+async def record(config: CaptureConfig, *, emit: Callable[[Event], None], stop: asyncio.Event) -> EndReason:
+    """Capture until told to stop or something ends it; emit `ended` last, exactly once."""
+    source: Source | None = None
+    reason, message = EndReason.STOPPED, "Stopped as asked."
+    try:
+        loop = asyncio.get_running_loop()
+        cpus = available_cpus(limit=config.cpus)
+        output = Output(config, threads=threads(cpus), emit=emit, loop=loop)
+        source = make_source(config, emit=emit)
+        log.info(
+            "joining channel=%s url=%s threads=%d", config.source.channel, config.source.url, threads(cpus)
+        )
+        if await _unless(stop, source.join()):
+            await _play(config, source, output, emit=emit, stop=stop)
+    except CaptureError as error:
+        reason, message = error.reason, error.message
+    except Exception as error:
+        log.exception("the capture failed")
+        reason, message = EndReason.PIPELINE_ERROR, f"The capture failed: {type(error).__name__}: {error}."
+    if source is not None:
+        await source.leave()
+    emit(Ended(reason=reason, message=message))
+    return reason
+
+
+async def _play(
+    config: CaptureConfig,
+    source: Source,
+    output: Output,
+    *,
+    emit: Callable[[Event], None],
+    stop: asyncio.Event,
+) -> None:
+    """Run the pipeline between join and end. Raises what ended it, after everything is closed."""
+    mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
+    output.on_branch_error = mixer.branch_failed
+    reporter = asyncio.ensure_future(_report(output, emit))
+    try:
+        await output.start()
+        emit(Joined(at=round(time.time(), 6)))
+        output.first_frame.add_done_callback(lambda done: emit(FirstFrame(at=done.result())))
+        source.play(mixer)
+        waiting = asyncio.ensure_future(stop.wait())
+        endings: list[asyncio.Future[Any]] = [waiting, source.closed, output.failed]
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not stop.is_set():
+            for ended in (output.failed, source.closed):
+                if ended.done():
+                    ended.result()
+    finally:
+        reporter.cancel()
+        await output.finish()
+        mixer.close()
+        emit(output.stats())
+
+
+async def _report(output: Output, emit: Callable[[Event], None]) -> None:
+    while True:
+        await asyncio.sleep(STATS_SECONDS)
+        emit(output.stats())
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work unless the stop comes first; say whether it was done."""
+    task = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+    return False

@@ -1,0 +1,57 @@
+"""What a source is: the small interface behind which LiveKit, and later others, stand.
+
+A source joins something, adds and removes feeds on the stage as people come and go, and pushes frames into them
+on the pipeline's clock. It knows nothing of encoding, files or layout. To add one: a class with these members
+and a line in `make_source`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
+from egress_recorder.capture.config import CaptureConfig
+from egress_recorder.capture.errors import ConfigError
+from egress_recorder.capture.events import Event
+
+
+class Stage(Protocol):
+    """The part of the mixer that a source sees."""
+
+    on_broken: Callable[[str], None]
+
+    def add_video(self, *, order: tuple[int, int]) -> VideoFeed:
+        """Make a feed for pictures."""
+
+    def add_audio(self) -> AudioFeed:
+        """Make a feed for sound."""
+
+    def remove(self, feed: Feed) -> None:
+        """Take a feed out."""
+
+
+class Source(Protocol):
+    """Something to record."""
+
+    closed: "asyncio.Future[None]"
+    """Fails with SourceClosed when the source has ended the session for good."""
+
+    async def join(self) -> None:
+        """Go in. Raises JoinRefused, SourceUnreachable; retries by itself what is worth it."""
+
+    def play(self, stage: Stage) -> None:
+        """Begin to push what is there and what comes; called once, the pipeline plays."""
+
+    async def leave(self) -> None:
+        """Go out; may be called at any time after `join` began."""
+
+
+def make_source(config: CaptureConfig, *, emit: Callable[[Event], None]) -> Source:
+    """Make the source that the config names. Its SDK is imported here and not before."""
+    match config.source.kind:
+        case "livekit":
+            from egress_recorder.capture.livekit_source import LiveKitSource  # noqa: PLC0415 - costs 0.3 s
+
+            return LiveKitSource(config, emit=emit)
+        case other:
+            raise ConfigError(f"This recorder knows no source of kind {other!r}; it knows livekit.")

@@ -1,0 +1,65 @@
+"""When a frame belongs: running times for pictures and sound, on the pipeline's clock.
+
+In: what the source says and when it arrived. Out: nanoseconds of running time. The pipeline's clock is
+CLOCK_MONOTONIC, and so is the render time that libwebrtc puts on a picture (already in step with the sound).
+Sound carries no time: it is pulled by a local timer, so samples count it, from an anchor.
+Pure arithmetic: no GStreamer, no clock of its own.
+"""
+
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+
+@dataclass(kw_only=True)
+class VideoTimeline:
+    """Stamps one user's pictures and drops the ones that nobody would see."""
+
+    base_time: int
+    """The pipeline's, in nanoseconds of CLOCK_MONOTONIC."""
+    frame_rate: int
+    trusted_skew: int = SECOND
+    """A render time further from now than this is not one."""
+    _last: int = -1
+
+    def stamp(self, *, timestamp_us: int, now: int) -> int | None:
+        """Give a picture's running time, or None to drop it: too early after the last one, or out of order."""
+        arrival = now - self.base_time
+        pts = timestamp_us * 1000 - self.base_time
+        if timestamp_us <= 0 or abs(pts - arrival) > self.trusted_skew:
+            pts = arrival
+        pts = max(pts, 0)
+        # three quarters of a slot: a source at the output's own rate may jitter and loses nothing, one at twice
+        # the rate loses every second picture before a pixel is touched
+        if self._last >= 0 and pts - self._last < SECOND * 3 // (4 * self.frame_rate):
+            return None
+        self._last = pts
+        return pts
+
+
+@dataclass(kw_only=True)
+class AudioTimeline:
+    """Stamps one user's sound: an anchor and the samples since."""
+
+    base_time: int
+    sample_rate: int
+    pulled_every: int = 10 * MILLISECOND
+    """The SDK's timer: the last such piece of a frame begins to sound when the frame arrives."""
+    tolerance: int = 80 * MILLISECOND
+    """Beyond this the timer has stalled or skipped, and the anchor is set anew."""
+    _anchor: int | None = None
+    _samples: int = 0
+
+    def stamp(self, *, samples: int, now: int) -> tuple[int, bool]:
+        """Give a frame's running time, and whether it does not follow on the one before."""
+        arrival = now - self.base_time - self._length(samples) + self.pulled_every
+        expected = None if self._anchor is None else self._anchor + self._length(self._samples)
+        if expected is None or abs(expected - arrival) > self.tolerance:
+            self._anchor, self._samples = max(0, arrival), samples
+            return self._anchor, True
+        self._samples += samples
+        return expected, False
+
+    def _length(self, samples: int) -> int:
+        return samples * SECOND // self.sample_rate
