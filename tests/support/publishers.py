@@ -143,6 +143,11 @@ def pod(
     }
 
 
+def pod_name(room: str) -> str:
+    """Give the name of the Pod of a room's people, unless they were given one of their own."""
+    return "people-" + "".join(c if c.isalnum() else "-" for c in room.lower())[:50].rstrip("-")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Publishers:
     """A publisher Pod that has been started."""
@@ -239,7 +244,7 @@ def start(
     """Start a publisher Pod (a Pod of the same name is replaced) and return at once."""
     client = kubectl or Kubectl(namespace=demo.NAMESPACE)
     started = Publishers(
-        name=name or "people-" + "".join(c if c.isalnum() else "-" for c in room.lower())[:50],
+        name=name or pod_name(room),
         identities=tuple(person.identity for person in people),
         kubectl=client,
     )
