@@ -61,6 +61,9 @@ TONE_AMPLITUDE = 0.08
 BEEP_AMPLITUDE = 0.6
 SAMPLE_RATE = 48000
 AUDIO_FRAME_SECONDS = 0.01
+STREAM = (
+    "camera"  # camera and microphone in one stream, as browsers publish them: receivers keep them in step
+)
 DEFAULT_TONE = 440
 BEEP_PER_TONE = 3  # a person's beep, unless said otherwise: three times the tone
 
@@ -308,7 +311,7 @@ class Guest:
         # no queue in the SDK: it would hold the sound back by its length, and the beep would miss the flash
         source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=0)
         self._microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, stream=STREAM)
         await self._room.local_participant.publish_track(self._microphone, options)
         self._tasks.append(asyncio.create_task(self._speak(source)))
         await self._publish_camera()
@@ -324,6 +327,7 @@ class Guest:
             source=rtc.TrackSource.SOURCE_CAMERA,
             video_codec=rtc.VideoCodec.Value(person.codec.upper()),
             simulcast=person.simulcast,
+            stream=STREAM,
             video_encoding=rtc.VideoEncoding(max_bitrate=900_000, max_framerate=person.fps),
         )
         self._publication = await self._room.local_participant.publish_track(self._camera, options)

@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Have the cluster and the demo's servers running; mend what a killed run left."""
     settings = _settings(name=name, workers=workers, port_offset=port_offset, publish_ports=ports)
-    with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} up"):
+    with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} up", progress=False):
         found = engine.ensure(settings)
         cluster = Cluster(engine=found, settings=settings)
         cluster.up()
@@ -64,7 +64,10 @@ def deploy() -> None:
 def down(*, name: Name = "egress") -> None:
     """Delete the cluster, its network and, with the last cluster, our own Docker engine; the cache stays."""
     settings = _settings(name=name)
-    with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} down"):
+    with (
+        only_one(settings.cache / "up.lock", what="up or down"),
+        step(f"cluster {name} down", progress=False),
+    ):
         found = engine.find(settings)
         if found is None:
             engine.stop(settings)  # a killed one may have left something

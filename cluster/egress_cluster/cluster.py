@@ -232,16 +232,22 @@ def kubectl(settings: Settings) -> Path:
 
 
 def without_forward(corefile: str) -> str:
-    """Put an answer that there is no such name in the place of the block that forwards outside names."""
-    lines: list[str] = []
+    """Answer cluster names as before, and every other name with "there is none", instead of asking a resolver.
+
+    Two server blocks, for within one block CoreDNS asks `template` before `kubernetes`.
+    """
+    if "rcode NXDOMAIN" in corefile:
+        return corefile
+    zones = "cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {"
+    kept: list[str] = []
     depth = 0
     for line in corefile.splitlines():
+        words = line.split()
         if depth:
             depth += line.count("{") - line.count("}")
-        elif line.strip().startswith("forward "):
+        elif words[:1] == ["forward"]:
             depth = line.count("{") - line.count("}")
-            indent = line[: len(line) - len(line.lstrip())]
-            lines += [f"{indent}template ANY ANY {{", f"{indent}   rcode NXDOMAIN", f"{indent}}}"]
-        else:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+        elif words[:1] != ["fallthrough"]:
+            kept.append(line)
+    others = [".:53 {", "    errors", "    template ANY ANY {", "        rcode NXDOMAIN", "    }", "}"]
+    return "\n".join([*kept, *others, ""]).replace(".:53 {", zones, 1)

@@ -26,18 +26,21 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def step(title: str, *, log: Path | None = None) -> Iterator[None]:
-    """Say what begins, that it still goes on (with the log's last line), and how long it took."""
+def step(title: str, *, log: Path | None = None, progress: bool = True) -> Iterator[None]:
+    """Say what begins, that it still goes on (with the log's last line), and how long it took.
+
+    A step made of other steps leaves the progress to these.
+    """
     began = time.monotonic()
     over = threading.Event()
     where = f" (log: {log})" if log else ""
     say(f"→ {title} …{where}")
 
-    def progress() -> None:
-        while not over.wait(PROGRESS_SECONDS):
+    def tick() -> None:
+        while progress and not over.wait(PROGRESS_SECONDS):
             say(f"  … {title}: {time.monotonic() - began:.0f} s{_last_line(log)}")
 
-    ticker = threading.Thread(target=progress, daemon=True)
+    ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
     try:
         yield
