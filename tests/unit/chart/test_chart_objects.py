@@ -1,0 +1,227 @@
+"""What an install puts into a cluster: rights, security, settings, hooks."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from egress_api.constants import GROUP, MANAGED_BY, MANAGED_BY_LABEL, TASK_LABEL
+from support.charts import CHART, RELEASE, Rendered, render
+
+Rules = set[tuple[str, str, str]]
+
+
+def _rules(role: dict[str, Any]) -> Rules:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _containers(rendered: Rendered) -> list[dict[str, Any]]:
+    workloads = [item for item in rendered.objects if item["kind"] in {"Deployment", "Job"}]
+    return [item["spec"]["template"]["spec"] for item in workloads]
+
+
+def test_the_operator_has_these_rights_and_no_others() -> None:
+    assert _rules(render().one("Role", "egress-operator")) == {
+        (GROUP, "egresstasks", "get"),
+        (GROUP, "egresstasks", "list"),
+        (GROUP, "egresstasks", "watch"),
+        (GROUP, "egresstasks", "delete"),
+        (GROUP, "egresstasks/status", "patch"),
+        ("", "pods", "get"),
+        ("", "pods", "list"),
+        ("", "pods", "watch"),
+        ("", "pods", "create"),
+        ("", "pods", "delete"),
+        ("", "pods", "patch"),
+        ("", "events", "create"),
+        ("", "events", "patch"),
+        ("", "events", "list"),
+    }
+
+
+def test_the_gateway_can_make_and_stop_tasks_and_write_their_secrets() -> None:
+    assert _rules(render().one("Role", "egress-gateway")) == {
+        (GROUP, "egresstasks", "get"),
+        (GROUP, "egresstasks", "list"),
+        (GROUP, "egresstasks", "watch"),
+        (GROUP, "egresstasks", "create"),
+        (GROUP, "egresstasks", "patch"),
+        ("", "secrets", "create"),
+    }
+
+
+def test_nothing_is_granted_in_the_whole_cluster() -> None:
+    kinds = {item["kind"] for item in render().objects}
+    assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
+
+
+def test_every_watched_namespace_has_roles_for_the_one_operator() -> None:
+    rendered = render({"namespaces": ["media", "team-a"]})
+    for namespace in ("media", "team-a"):
+        binding = rendered.one("RoleBinding", "egress-operator", namespace=namespace)
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "egress-operator", "namespace": "media"}
+        ]
+        assert rendered.one("ServiceAccount", "egress-recorder", namespace=namespace)
+        assert rendered.one("NetworkPolicy", "egress-recorder", namespace=namespace)
+    assert (
+        len([role for role in rendered.all_of("Role") if role["metadata"]["name"] == "egress-gateway"]) == 1
+    )
+    assert rendered.settings()["namespaces"] == ["media", "team-a"]
+
+
+def test_a_gateway_elsewhere_has_its_rights_there() -> None:
+    rendered = render({"namespaces": ["team-a"], "gateway": {"namespace": "team-a"}})
+    assert rendered.one("Role", "egress-gateway", namespace="team-a")
+    env = rendered.one("Deployment", "egress-gateway")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "EGRESS_GATEWAY_NAMESPACE", "value": "team-a"} in env
+
+
+def test_aggregated_roles_show_no_secret_and_are_off_by_default() -> None:
+    roles = render({"rbac": {"aggregateToDefaultRoles": True}}).all_of("ClusterRole")
+    assert {role["metadata"]["name"] for role in roles} == {"egress-media-view", "egress-media-edit"}
+    assert {group for role in roles for group, _, _ in _rules(role)} == {GROUP}
+
+
+def test_every_pod_of_ours_meets_the_restricted_standard() -> None:
+    for pod in _containers(render()):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == 10001
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["enableServiceLinks"] is False
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["requests"]
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_one_operator_at_a_time() -> None:
+    spec = render().one("Deployment", "egress-operator")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+
+
+def test_a_changed_setting_is_a_new_operator_pod_and_no_new_gateway_pod() -> None:
+    def templates(rendered: Rendered) -> list[Any]:
+        return [
+            rendered.one("Deployment", f"{RELEASE}-{name}")["spec"]["template"]
+            for name in ("operator", "gateway")
+        ]
+
+    (operator, gateway), (changed_operator, same_gateway) = (
+        templates(render()),
+        templates(render({"region": "eu"})),
+    )
+    assert operator != changed_operator
+    assert gateway == same_gateway
+
+
+def test_a_disruption_budget_only_where_there_is_more_than_one_gateway() -> None:
+    assert render().all_of("PodDisruptionBudget") == []
+    (budget,) = render({"gateway": {"replicas": 2}}).all_of("PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+
+
+def test_selectors_find_the_pods_and_the_service_finds_the_gateway() -> None:
+    rendered = render({"commonLabels": {"team": "media"}})
+    for deployment in rendered.all_of("Deployment"):
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert labels["team"] == "media"
+    gateway = rendered.one("Deployment", "egress-gateway")["spec"]["template"]["metadata"]["labels"]
+    operator = rendered.one("Deployment", "egress-operator")["spec"]["template"]["metadata"]["labels"]
+    selector = rendered.one("Service", "egress-gateway")["spec"]["selector"]
+    assert selector.items() <= gateway.items()
+    assert not selector.items() <= operator.items()
+
+
+def test_only_the_operator_reaches_recorders_and_they_reach_everything() -> None:
+    rendered = render()
+    spec = rendered.one("NetworkPolicy", "egress-recorder")["spec"]
+    assert spec["podSelector"] == {
+        "matchLabels": {MANAGED_BY_LABEL: MANAGED_BY},
+        "matchExpressions": [{"key": TASK_LABEL, "operator": "Exists"}],
+    }
+    assert spec["policyTypes"] == ["Ingress"]
+    (rule,) = spec["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
+    (source,) = rule["from"]
+    operator = rendered.one("Deployment", "egress-operator")["spec"]["template"]["metadata"]["labels"]
+    assert source["podSelector"]["matchLabels"].items() <= operator.items()
+    assert source["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "media"}}
+
+
+def test_listed_egress_rules_close_the_rest() -> None:
+    rules = [{"ports": [{"protocol": "UDP", "port": 53}]}]
+    spec = render({"networkPolicy": {"egress": rules}}).one("NetworkPolicy", "egress-recorder")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["egress"] == rules
+
+
+def test_monitors_are_off_and_scrape_all_three_when_on() -> None:
+    rendered = render({"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}})
+    monitors = [item for item in rendered.objects if item["apiVersion"] == "monitoring.coreos.com/v1"]
+    assert {(item["kind"], item["metadata"]["name"]) for item in monitors} == {
+        ("ServiceMonitor", "egress-gateway"),
+        ("PodMonitor", "egress-operator"),
+        ("PodMonitor", "egress-recorder"),
+    }
+    assert all(item["metadata"]["labels"]["release"] == "prometheus" for item in monitors)
+    assert not [item for item in render().objects if item["apiVersion"].startswith("monitoring")]
+
+
+def test_the_definition_can_be_left_out_or_removed_with_the_release() -> None:
+    assert render({"crds": {"install": False}}).all_of("CustomResourceDefinition") == []
+    (definition,) = render({"crds": {"keep": False}}).all_of("CustomResourceDefinition")
+    assert "helm.sh/resource-policy" not in (definition["metadata"].get("annotations") or {})
+
+
+def test_an_uninstall_first_ends_recordings_with_rights_of_its_own() -> None:
+    rendered = render({"namespaces": ["media", "team-a"]})
+    hooks = [
+        item for item in rendered.objects if "helm.sh/hook" in (item["metadata"].get("annotations") or {})
+    ]
+    assert {item["metadata"]["annotations"]["helm.sh/hook"] for item in hooks} == {"pre-delete"}
+    assert sorted((item["kind"], item["metadata"]["namespace"]) for item in hooks) == [
+        ("Job", "media"),
+        ("Role", "media"),
+        ("Role", "team-a"),
+        ("RoleBinding", "media"),
+        ("RoleBinding", "team-a"),
+        ("ServiceAccount", "media"),
+    ]
+    job = rendered.one("Job", "egress-uninstall")["spec"]
+    assert job["template"]["spec"]["serviceAccountName"] == "egress-uninstall"
+    assert job["template"]["spec"]["containers"][0]["command"][-3:] == ["release", "--timeout", "150"]
+    assert job["activeDeadlineSeconds"] < 300  # Helm's own patience
+    weights = {item["kind"]: int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for item in hooks}
+    assert weights["Role"] < weights["RoleBinding"] < weights["Job"]
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ({}, "egress-operator:0.1.0"),
+        ({"registry": "registry.example/media/"}, "registry.example/media/egress-operator:0.1.0"),
+        ({"repository": "other", "tag": "7"}, "other:7"),
+        ({"tag": "7", "digest": "sha256:" + "a" * 64}, "egress-operator@sha256:" + "a" * 64),
+    ],
+)
+def test_image_references(image: dict[str, str], reference: str) -> None:
+    pods = _containers(render({"image": image}))
+    assert {container["image"] for pod in pods for container in pod["containers"]} == {reference}
+
+
+def test_rights_each_have_a_reason() -> None:
+    rights = yaml.safe_load((CHART / "files" / "rights.yaml").read_text())
+    assert all(len(rule["why"]) > 10 for rules in rights.values() for rule in rules)

@@ -1,0 +1,89 @@
+"""Values that cannot work are refused by helm, with a sentence that says what to set."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from support.charts import ENOUGH, RefusedError, merged, render_exactly
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Values over `ENOUGH` and a part of the refusal."""
+
+    what: str
+    values: dict[str, Any]
+    sentence: str
+
+
+BAD = [
+    Bad("no store", {"store": {"url": ""}}, "store.url is not set: say where recordings go"),
+    Bad("a store of no known kind", {"store": {"url": "ftp://x"}}, "/store/url"),
+    Bad("a folder shared by tasks", {"store": {"folder": "{app_id}"}}, "it must contain {task_id}"),
+    Bad("a volume without a claim", {"store": {"url": "file:///x"}}, "needs store.volumeClaim"),
+    Bad("a claim without a volume", {"store": {"volumeClaim": "x"}}, "Unset one of the two"),
+    Bad(
+        "a key among the options",
+        {"store": {"options": {"aws_secret_access_key": "hush"}}},
+        "name that in store.credentialsSecret",
+    ),
+    Bad(
+        "a token among the options",
+        {"store": {"options": {"token": "hush"}}},
+        "store.options.token looks like",
+    ),
+    Bad(
+        "an option that is no string",
+        {"store": {"options": {"allow_http": True}}},
+        "/store/options/allow_http",
+    ),
+    Bad("no source", {"sources": {"default": {"url": ""}}}, "set sources.default.url to your RTC server"),
+    Bad("a source of no known kind", {"sources": {"apps": {"a": {"kind": "x", "url": "ws://x"}}}}, "/kind"),
+    Bad("an app without a url", {"sources": {"apps": {"a": {"kind": "livekit"}}}}, "url"),
+    Bad(
+        "an app id that is none", {"sources": {"apps": {"-": {"url": "ws://x"}}}}, "invalid propertyName '-'"
+    ),
+    Bad(
+        "a gateway where nobody watches",
+        {"namespaces": ["team-a"]},
+        "namespace media, which the operator doesn't watch",
+    ),
+    Bad(
+        "a node port on a ClusterIP",
+        {"gateway": {"service": {"nodePort": 30091}}},
+        "set the type to NodePort, or unset the port",
+    ),
+    Bad(
+        "an uninstall that cuts recordings off",
+        {"recorder": {"graceSeconds": 600}},
+        "an uninstall would cut recordings off",
+    ),
+    Bad("a misspelt value", {"storage": {}}, "'storage' not allowed"),
+    Bad("a misspelt nested value", {"gateway": {"replica": 2}}, "'replica' not allowed"),
+    Bad("a misspelt setting", {"operator": {"settings": {"worker": 2}}}, "'worker' not allowed"),
+    Bad("a wrong type", {"gateway": {"replicas": "two"}}, "/gateway/replicas"),
+    Bad("a namespace that is none", {"namespaces": ["Team A"]}, "/namespaces/0"),
+    Bad("a digest that is none", {"image": {"digest": "abc"}}, "/image/digest"),
+    Bad("a size that is none", {"recorder": {"spoolSize": "2 GB"}}, "/recorder/spoolSize"),
+    Bad("no recorder image", {"recorder": {"image": {"repository": ""}}}, "/recorder/image/repository"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.what)
+def test_bad_values_are_refused_with_a_sentence(bad: Bad) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        render_exactly(merged(ENOUGH, bad.values))
+    assert bad.sentence in str(refusal.value)
+    assert "hush" not in str(refusal.value)
+
+
+def test_defaults_alone_ask_for_the_store_first() -> None:
+    with pytest.raises(RefusedError, match=r"store\.url is not set"):
+        render_exactly({})
+
+
+def test_web_pages_alone_need_no_source() -> None:
+    render_exactly(
+        {"store": {"url": "s3://recordings"}, "recorder": {"webImage": "registry.example/recorder-web:1"}}
+    )

@@ -1,0 +1,119 @@
+"""The settings file that the chart renders is one that the operator reads, with every value in it."""
+
+from pathlib import Path
+from typing import Any
+
+from egress_operator.settings import Settings
+from support.charts import Rendered, render
+
+
+def _settings(rendered: Rendered, folder: Path) -> Settings:
+    path = folder / "operator.yaml"
+    path.write_text(rendered.one("ConfigMap", "egress-operator")["data"]["operator.yaml"])
+    return Settings.load(path)
+
+
+def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "namespaces": ["media", "team-a"],
+        "region": "eu-1",
+        "imagePullSecrets": ["pull"],
+        "store": {
+            "url": "s3://bucket/prefix",
+            "folder": "{region}/{task_id}",
+            "options": {"endpoint": "http://store:9000", "allow_http": "true"},
+            "credentialsSecret": "keys",
+        },
+        "sources": {
+            "default": {"kind": "livekit", "url": "ws://one:7880"},
+            "apps": {"My.App": {"kind": "livekit", "url": "wss://two"}},
+        },
+        "recorder": {
+            "image": {
+                "registry": "registry.example",
+                "repository": "rec",
+                "tag": "9",
+                "pullPolicy": "Always",
+            },
+            "webImage": "web:9",
+            "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+            "spoolSize": "3Gi",
+            "graceSeconds": 60,
+            "joinTimeoutSeconds": 20,
+            "serviceAccount": {"name": "rec"},
+            "labels": {"l": "1"},
+            "annotations": {"a": "1"},
+            "nodeSelector": {"pool": "media"},
+            "tolerations": [{"key": "media", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "priorityClassName": "high",
+            "runtimeClassName": "gvisor",
+        },
+        "operator": {
+            "settings": {
+                "imagePullPatienceSeconds": 1,
+                "pollSeconds": 2,
+                "resyncSeconds": 3,
+                "ttlSecondsAfterFinished": 4,
+                "maxFinished": 5,
+                "workers": 6,
+                "logLevel": "debug",
+            }
+        },
+        "gateway": {"namespace": "team-a"},
+    }
+    settings = _settings(render(values), tmp_path)
+    assert settings.namespaces == ["media", "team-a"]
+    assert settings.region == "eu-1"
+    assert settings.store.model_dump(exclude={"volume_claim"}) == {
+        "url": "s3://bucket/prefix",
+        "folder": "{region}/{task_id}",
+        "options": {"endpoint": "http://store:9000", "allow_http": "true"},
+        "credentials_secret": "keys",
+    }
+    assert settings.sources.model_dump() == {
+        "default": {"kind": "livekit", "url": "ws://one:7880"},
+        "apps": {"My.App": {"kind": "livekit", "url": "wss://two"}},
+    }
+    assert settings.recorder.model_dump() == {
+        "image": "registry.example/rec:9",
+        "web_image": "web:9",
+        "image_pull_policy": "Always",
+        "image_pull_secrets": ["pull"],
+        "resources": {"requests": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+                      "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"}},
+        "service_account_name": "rec",
+        "priority_class_name": "high",
+        "runtime_class_name": "gvisor",
+        "node_selector": {"pool": "media"},
+        "tolerations": [{"key": "media", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "labels": {"l": "1"},
+        "annotations": {"a": "1"},
+        "grace_seconds": 60,
+        "join_timeout_seconds": 20,
+        "spool_size": "3Gi",
+    }  # fmt: skip
+    assert settings.model_dump(include={"image_pull_patience_seconds", "poll_seconds", "resync_seconds",
+                                        "ttl_seconds_after_finished", "max_finished", "workers"}) == {
+        "image_pull_patience_seconds": 1,
+        "poll_seconds": 2,
+        "resync_seconds": 3,
+        "ttl_seconds_after_finished": 4,
+        "max_finished": 5,
+        "workers": 6,
+    }  # fmt: skip
+    assert settings.log_level == "debug"
+    assert settings.metrics_port == 8080
+
+
+def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
+    settings = _settings(render(), tmp_path)
+    assert settings.namespaces == ["media"]
+    assert settings.recorder.image == "egress-recorder:0.1.0"
+    assert settings.recorder.service_account_name == "egress-recorder"
+
+
+def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
+    store = {"url": "file:///recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
+    assert _settings(render({"store": store}), tmp_path).store.volume_claim == "recordings"
