@@ -5,6 +5,7 @@ import signal
 import sys
 
 from aiohttp import web
+from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
 from egress_gateway.app import HEALTH, create_app
@@ -27,6 +28,7 @@ def main() -> None:
             sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_{field}: {problem['msg']}\n")
         sys.exit(_MISUSE)
     configure_logs(settings.log_level)
+    disable_created_metrics()  # when each series began is of no use, and doubles them
     try:
         asyncio.run(_serve(settings))
     except ConfigError as error:

@@ -16,7 +16,7 @@ _FIRST = ("ts", "level", "msg")
 
 
 def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: event[key] for key in _FIRST if key in event} | event
+    return {**{key: event[key] for key in _FIRST if key in event}, **event}
 
 
 _SHARED: list[Processor] = [

@@ -6,6 +6,7 @@ app_id and request_id, and "already exists" is the lock.
 """
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,7 +33,8 @@ from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemErro
 from egress_gateway.refusals import problem_of
 from egress_gateway.watch import readable
 
-_STOP: Final = {"stop": True}
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+"""Names of resources: DNS subdomains, RFC 1123."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Tasks:
         if task.spec.stop or task.status.state.terminal:
             return
         # With the UID, so that a task that was deleted and made anew under this name isn't hit.
-        patch = {"metadata": {"uid": task.metadata.uid}, "spec": _STOP}
+        patch = {"metadata": {"uid": task.metadata.uid}, "spec": {"stop": True}}
         try:
             changed = await self._cluster.patch_task(task_id, patch)
         except ClusterRefusedError as error:
@@ -119,8 +121,9 @@ class Tasks:
             ProblemError: when this app has no such task, or nobody can tell.
         """
         task = self._cache.get(task_id) if self._cache.fresh else None
-        if task is None:
-            task = await self._live(task_id) if 0 < len(task_id) <= MAX_TASK_NAME else None
+        # What can't be a name is never put into a path of the API server's.
+        if task is None and _NAME.fullmatch(task_id) and len(task_id) <= MAX_TASK_NAME:
+            task = await self._live(task_id)
         # A task of another app is as unknown as none: names must not tell what others record.
         if task is None or task.spec.app_id != app_id:
             raise _not_found(app_id, task_id)

@@ -1,0 +1,44 @@
+"""The process refuses to start with a sentence where its setup is wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(**environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "EGRESS"))}
+    return subprocess.run(
+        [sys.executable, "-m", "egress_gateway"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**kept, **environment},
+    )
+
+
+def test_without_a_cluster_it_says_what_to_set(tmp_path: Path) -> None:
+    ended = run(KUBECONFIG=str(tmp_path / "none"))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("egress-gateway: no cluster to work with: this is not a Pod")
+    assert "Set KUBECONFIG" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_pod_without_a_token_says_so() -> None:
+    ended = run(KUBERNETES_SERVICE_HOST="10.96.0.1", KUBERNETES_SERVICE_PORT="443")
+    assert ended.returncode == 2
+    assert "automountServiceAccountToken" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "high"), ("LOG_LEVEL", "loud"), ("SHUTDOWN_SECONDS", "-1")]
+)
+def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
+    ended = run(**{f"EGRESS_GATEWAY_{name}": value})
+    assert ended.returncode == 2
+    assert f"EGRESS_GATEWAY_{name}" in ended.stderr
+    assert "Traceback" not in ended.stderr
