@@ -6,6 +6,7 @@ modules together; a failure is one sentence with the log to read, and code 1.
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def up(
     servers: Annotated[bool, typer.Option(help="Run the demo's S3 and RTC servers.")] = True,
 ) -> None:
     """Have the cluster and the demo's servers running; mend what a killed run left."""
-    settings = _settings(name=name, workers=workers, port_offset=port_offset, publish_ports=ports)
+    settings = replace(_settings(name), workers=workers, port_offset=port_offset, publish_ports=ports)
     with only_one(settings.cache / "up.lock", what="up or down"), step(f"cluster {name} up", progress=False):
         found = engine.ensure(settings)
         cluster = Cluster(engine=found, settings=settings)
@@ -63,7 +64,7 @@ def deploy() -> None:
 @app.command()
 def down(*, name: Name = "egress") -> None:
     """Delete the cluster, its network and, with the last cluster, our own Docker engine; the cache stays."""
-    settings = _settings(name=name)
+    settings = _settings(name)
     with (
         only_one(settings.cache / "up.lock", what="up or down"),
         step(f"cluster {name} down", progress=False),
@@ -81,7 +82,7 @@ def down(*, name: Name = "egress") -> None:
 @app.command()
 def status(*, name: Name = "egress") -> None:
     """Show the engine, the nodes and the Pods; code 1 where the cluster does not answer."""
-    settings = _settings(name=name)
+    settings = _settings(name)
     found = engine.find(settings)
     _answer(f"engine: {_describe(found)}")
     if found is None:
@@ -99,7 +100,7 @@ def status(*, name: Name = "egress") -> None:
 @app.command()
 def load(images: list[str], *, name: Name = "egress") -> None:
     """Put images of the engine into every node."""
-    settings = _settings(name=name)
+    settings = _settings(name)
     Cluster(engine=engine.ensure(settings), settings=settings).load(*images)
 
 
@@ -142,19 +143,19 @@ def build_tools() -> None:
 @app.command()
 def kubeconfig(*, name: Name = "egress") -> None:
     """Print the kubeconfig's path."""
-    _answer(str(_settings(name=name).kubeconfig))
+    _answer(str(_settings(name).kubeconfig))
 
 
 @app.command("env")
 def env_command(*, name: Name = "egress") -> None:
     """Print `export` lines for `eval "$(python -m egress_cluster env)"`."""
-    settings = _settings(name=name)
+    settings = _settings(name)
     found = engine.find(settings)
     _answer(exports(settings, docker_host=found.host if found else None))
 
 
-def _settings(**options: object) -> Settings:
-    return Settings.from_environment(os.environ, **options)
+def _settings(name: str = "egress") -> Settings:
+    return replace(Settings.from_environment(os.environ), name=name)
 
 
 def _describe(found: engine.Engine | None) -> str:

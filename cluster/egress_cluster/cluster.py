@@ -5,17 +5,16 @@ one that a killed run or engine left is deleted and made anew, for a node whose 
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
-import yaml
-
-from . import gobuild
+from . import dns, gobuild
 from .engine import Engine
 from .errors import ClusterError, CommandFailed
 from .images import is_ours, node_image
 from .kindconfig import render
-from .run import run, say, step, succeeds, wait_until
+from .run import run, say, step, succeeds
 from .settings import Settings
 
 _NETWORK = "kind"
@@ -52,6 +51,11 @@ class Cluster:
             return False
         return succeeds([self._kubectl, "get", "--raw", "/readyz"], seconds=10, env=self._environment)
 
+    @property
+    def control_plane(self) -> str:
+        """Name the control plane's node container."""
+        return f"{self._settings.name}-control-plane"
+
     def node_states(self) -> dict[str, str]:
         """Give each node container's state, by name."""
         listing = self._engine.docker(
@@ -66,26 +70,36 @@ class Cluster:
         return run([self._kubectl, *arguments], seconds=seconds, env=self._environment, stdin=stdin)
 
     def load(self, *images: str) -> None:
-        """Put images of the engine into every node; a node that has this very image already is left alone."""
-        for image in images:
-            try:
-                identity = self._engine.docker(
-                    "image", "inspect", "--format", "{{.Id}}", image, settings=self._settings
-                ).strip()
-            except CommandFailed:
-                raise ClusterError(f"The engine has no image {image}: build it first") from None
-            mark = f"/kind/loaded/{image.replace('/', '_').replace(':', '_')}"
-            nodes = [node for node in self.node_states() if self._inside(node, f"cat {mark}") != identity]
-            if not nodes:
-                say(f"✓ image {image} is in every node")
-                continue
-            log = self._settings.logs / "load.log"
-            with step(f"loading {image} into {', '.join(nodes)}", log=log):
-                command = [self._kind, "load", "docker-image", image, "--name", self._settings.name]
-                command += ["--nodes", ",".join(nodes)]
-                run(command, seconds=600, log=log, env=self._environment)
-            for node in nodes:
-                self._inside(node, f"mkdir -p /kind/loaded && echo {identity} > {mark}")
+        """Put images of the engine into every node; a node that has this very image already is left alone.
+
+        All in one go: layers that the images share travel once.
+        """
+        identities = {image: self._identity(image) for image in images}
+        lacking = {
+            node: [image for image in images if self.inside(node, f"cat {_mark(image)}") != identities[image]]
+            for node in self.node_states()
+        }
+        wanted = [image for image in images if any(image in missing for missing in lacking.values())]
+        nodes = [node for node, missing in lacking.items() if missing]
+        if not wanted:
+            say(f"✓ {', '.join(images)}: in every node already")
+            return
+        log = self._settings.logs / "load.log"
+        with step(f"loading {', '.join(wanted)} into {', '.join(nodes)}", log=log):
+            command = [self._kind, "load", "docker-image", *wanted, "--name", self._settings.name]
+            run([*command, "--nodes", ",".join(nodes)], seconds=600, log=log, env=self._environment)
+        for node in nodes:
+            marks = "; ".join(f"echo {identities[image]} > {_mark(image)}" for image in wanted)
+            self.inside(node, f"mkdir -p /kind/loaded; {marks}")
+
+    def _identity(self, image: str) -> str:
+        try:
+            listing = self._engine.docker(
+                "image", "inspect", "--format", "{{.Id}}", image, settings=self._settings
+            )
+        except CommandFailed:
+            raise ClusterError(f"The engine has no image {image}: build it first") from None
+        return listing.strip()
 
     def down(self) -> None:
         """Delete the cluster and, when it was the last, kind's network."""
@@ -157,7 +171,7 @@ class Cluster:
         """Wait for nodes and DNS; DNS is made to fit a machine whose own names cannot be asked."""
         with step("waiting for nodes and DNS"):
             self._open_control_plane()
-            self._mend_dns()
+            dns.mend(self)
             try:
                 self.kubectl(
                     "wait", "--for=condition=Ready", "node", "--all",
@@ -178,49 +192,17 @@ class Cluster:
             if any(each["key"] == taint for each in node["spec"].get("taints", [])):
                 self.kubectl("taint", "node", node["metadata"]["name"], f"{taint}-")
 
-    def _mend_dns(self) -> None:
-        """Have one CoreDNS, whose unknown names get a quick no even where no resolver answers the machine."""
-        wait_until("CoreDNS is there", self._has_coredns, seconds=60)
-        deployment = json.loads(
-            self.kubectl("-n", "kube-system", "get", "deployment", "coredns", "-o", "json")
-        )
-        if deployment["spec"]["replicas"] != 1:
-            self.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=1")
-        if self._names_are_answered():
-            return
-        config = json.loads(self.kubectl("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
-        fitted = without_forward(config["data"]["Corefile"])
-        if fitted != config["data"]["Corefile"]:
-            say("  no resolver answers this machine: the cluster's DNS says no to every outside name")
-            patch = yaml.safe_dump({"data": {"Corefile": fitted}})
-            self.kubectl(
-                "-n",
-                "kube-system",
-                "patch",
-                "configmap",
-                "coredns",
-                "--patch-file",
-                "/dev/stdin",
-                stdin=patch,
-            )
-            self.kubectl("-n", "kube-system", "rollout", "restart", "deployment", "coredns")
-
-    def _has_coredns(self) -> bool:
-        command = [self._kubectl, "-n", "kube-system", "get", "deployment", "coredns"]
-        return succeeds(command, seconds=15, env=self._environment)
-
-    def _names_are_answered(self) -> bool:
-        """Ask for a name that cannot be: a resolver says no at once, a missing one says nothing."""
-        answer = self._inside(
-            f"{self._settings.name}-control-plane", "timeout 3 getent ahosts nowhere.invalid; echo $?"
-        )
-        return answer != "124"
-
-    def _inside(self, node: str, script: str) -> str:
+    def inside(self, node: str, script: str) -> str:
+        """Run a shell script in a node and give what it says; nothing where that fails."""
         try:
             return self._engine.docker("exec", node, "sh", "-c", script, settings=self._settings).strip()
         except CommandFailed:
             return ""
+
+
+def _mark(image: str) -> str:
+    """Name the file in a node that says which state of an image was loaded."""
+    return f"/kind/loaded/{re.sub('[^A-Za-z0-9._-]', '_', image)}"
 
 
 def kubectl(settings: Settings) -> Path:
@@ -229,25 +211,3 @@ def kubectl(settings: Settings) -> Path:
         return found
     gobuild.build(gobuild.KUBE, settings)
     return settings.bin / "kubectl"
-
-
-def without_forward(corefile: str) -> str:
-    """Answer cluster names as before, and every other name with "there is none", instead of asking a resolver.
-
-    Two server blocks, for within one block CoreDNS asks `template` before `kubernetes`.
-    """
-    if "rcode NXDOMAIN" in corefile:
-        return corefile
-    zones = "cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {"
-    kept: list[str] = []
-    depth = 0
-    for line in corefile.splitlines():
-        words = line.split()
-        if depth:
-            depth += line.count("{") - line.count("}")
-        elif words[:1] == ["forward"]:
-            depth = line.count("{") - line.count("}")
-        elif words[:1] != ["fallthrough"]:
-            kept.append(line)
-    others = [".:53 {", "    errors", "    template ANY ANY {", "        rcode NXDOMAIN", "    }", "}"]
-    return "\n".join([*kept, *others, ""]).replace(".:53 {", zones, 1)

@@ -110,13 +110,16 @@ def _clear_network() -> None:
 
 
 def _another_engine(settings: Settings) -> bool:
-    """Tell whether some dockerd that is not ours runs: then the chains and bridges are not ours to take."""
+    """Tell whether some dockerd that is not ours runs in this network: then chains and bridges are not ours to take."""
+    network = Path("/proc/self/ns/net").readlink()
     ours = our_processes(settings)
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) in ours:
             continue
         try:
-            if (folder / "comm").read_text().strip() == "dockerd":
+            if (folder / "comm").read_text().strip() == "dockerd" and (
+                folder / "ns/net"
+            ).readlink() == network:
                 return True
         except OSError:
             continue

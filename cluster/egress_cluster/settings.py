@@ -21,6 +21,9 @@ class Settings:
     cache: Path
     """Folder for all that is built; outside the checkout, so that a fresh clone finds it again."""
 
+    engine_run: Path = Path("/run/egress-docker")
+    """Socket, pid file and container state of our own Docker engine: gone after a reboot, as it should be."""
+
     name: str = "egress"
     """The kind cluster's name; also what its node containers are called."""
 
@@ -61,11 +64,16 @@ class Settings:
     """The environment that programs are started with."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str], **options: object) -> "Settings":
-        """Read `EGRESS_CACHE` (default `~/.cache/egress-operator`); options win over defaults."""
-        home = Path(environment.get("HOME", "/root"))
-        cache = environment.get("EGRESS_CACHE") or str(home / ".cache" / "egress-operator")
-        return cls(cache=Path(cache).resolve(), environment=dict(environment), **options)  # type: ignore[arg-type]
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read `EGRESS_CACHE` (default `~/.cache/egress-operator`) and `EGRESS_RUN` (default /run/egress-docker)."""
+        cache = (
+            environment.get("EGRESS_CACHE") or f"{environment.get('HOME', '/root')}/.cache/egress-operator"
+        )
+        return cls(
+            cache=Path(cache).resolve(),
+            engine_run=Path(environment.get("EGRESS_RUN") or cls.engine_run).resolve(),
+            environment=dict(environment),
+        )
 
     @property
     def bin(self) -> Path:
@@ -96,11 +104,6 @@ class Settings:
     def engine_root(self) -> Path:
         """Data of our own Docker engine."""
         return self.cache / "docker"
-
-    @property
-    def engine_run(self) -> Path:
-        """Socket, pid file and container state of our own Docker engine: gone after a reboot, as it should be."""
-        return Path("/run/egress-docker")
 
     @property
     def engine_host(self) -> str:
