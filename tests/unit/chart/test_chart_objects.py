@@ -39,8 +39,7 @@ def test_the_operator_has_these_rights_and_no_others() -> None:
         ("", "pods", "create"),
         ("", "pods", "delete"),
         ("", "pods", "patch"),
-        ("", "events", "create"),
-        ("", "events", "patch"),
+        ("events.k8s.io", "events", "create"),
         ("", "events", "list"),
     }
 
