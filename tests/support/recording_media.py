@@ -147,8 +147,9 @@ def decode(path: Path, *, width: int, height: int) -> tuple[Frames, str]:
     if done.returncode and not complaint:
         complaint = f"ffmpeg ended with {done.returncode}"
     whole, half = width * height, width * height // 4
-    count = len(done.stdout) // (whole + 2 * half)
-    planes = np.frombuffer(done.stdout, dtype=np.uint8, count=count * (whole + 2 * half)).reshape(count, -1)
+    size = whole + 2 * half
+    count = len(done.stdout) // size
+    planes = np.frombuffer(done.stdout, dtype=np.uint8, count=count * size).reshape(count, size)
     frames = Frames(
         luma=planes[:, :whole].reshape(count, height, width),
         u=planes[:, whole : whole + half].reshape(count, height // 2, width // 2),
@@ -174,7 +175,7 @@ def decode_audio(paths: Sequence[Path]) -> npt.NDArray[np.float32]:
 def save_frame(path: Path, *, seconds: float, picture: Path) -> None:
     """Save one frame of a segment, `seconds` after its start, as a PNG."""
     done = _run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-y", "-ss", f"{seconds:.3f}", "-i", str(path), "-frames:v", "1",
+        ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(path), "-ss", f"{seconds:.3f}", "-frames:v", "1",
          str(picture)],
         seconds=DECODE_SECONDS,
     )  # fmt: skip

@@ -6,7 +6,7 @@ the media say is recording_media.py's subject.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 CLOCK_TOLERANCE_SECONDS = 0.05
 """How far PROGRAM-DATE-TIME may be from the previous one plus its EXTINF."""
@@ -172,8 +172,3 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.utcoffset() is not None else None
-
-
-def later(moment: datetime, seconds: float) -> datetime:
-    """Return a moment so many seconds later."""
-    return moment + timedelta(seconds=seconds)
