@@ -32,7 +32,10 @@ class Fault:
 FAULTS = [
     Fault(
         what="RTC server down",
-        values={"sources": {"default": {"url": "ws://livekit-gone.egress-demo:7880"}}, "recorder": {"joinTimeoutSeconds": 4}},
+        values={
+            "sources": {"default": {"url": "ws://livekit-gone.egress-demo:7880"}},
+            "recorder": {"joinTimeoutSeconds": 4},
+        },
         state="FAILED",
         reason="SourceUnreachable",
         says="livekit-gone",
@@ -40,7 +43,10 @@ FAULTS = [
     ),
     Fault(
         what="image not there",
-        values={"recorder": {"image": {"tag": "absent"}}, "operator": {"settings": {"imagePullPatienceSeconds": 5}}},
+        values={
+            "recorder": {"image": {"tag": "absent"}},
+            "operator": {"settings": {"imagePullPatienceSeconds": 5}},
+        },
         state="FAILED",
         reason="ImagePullFailed",
         says="egress-recorder:absent",
