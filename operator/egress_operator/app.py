@@ -1,0 +1,103 @@
+"""The operator put together: connection, queue, watches, workers, resync and probes, until told to stop."""
+
+import asyncio
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import kopf
+import structlog
+
+from egress_api.constants import RECORDER_PORT
+from egress_operator.cluster import Cluster
+from egress_operator.handlers import build_registry, kopf_settings
+from egress_operator.keys import TaskKey
+from egress_operator.live import LiveReports
+from egress_operator.metrics import Metrics
+from egress_operator.probes import ProbeServer, WatchHealth
+from egress_operator.reconciler import Reconciler
+from egress_operator.resync import Resync
+from egress_operator.settings import Settings
+from egress_operator.workqueue import WorkQueue
+
+SHUTDOWN_SECONDS: Final = 10
+
+logger = structlog.get_logger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the wall clock."""
+    return datetime.now(UTC)
+
+
+async def run(
+    settings: Settings,
+    *,
+    stop: asyncio.Event | None = None,
+    recorder_port: int = RECORDER_PORT,
+) -> None:
+    """Run the operator until SIGTERM, SIGINT or `stop`.
+
+    Args:
+        settings: the operator's.
+        stop: ends it as a signal would.
+        recorder_port: where recorders answer.
+    """
+    metrics = Metrics()
+    queue: WorkQueue[TaskKey] = WorkQueue()
+    watch = WatchHealth(clock=time.monotonic)
+    metrics.observe_queue(depth=lambda: queue.depth, oldest=lambda: queue.oldest_seconds)
+    async with contextlib.AsyncExitStack() as stack:
+        cluster = await Cluster.connect()
+        stack.push_async_callback(cluster.close)
+        live = await stack.enter_async_context(
+            LiveReports[TaskKey](
+                poll_seconds=settings.poll_seconds, ring=queue.add, metrics=metrics, port=recorder_port
+            )
+        )
+        reconciler = Reconciler(cluster=cluster, settings=settings, live=live, metrics=metrics, clock=utc_now)
+        resync = Resync(
+            cluster=cluster, settings=settings, queue=queue, watch=watch, metrics=metrics, clock=utc_now
+        )
+        await stack.enter_async_context(
+            ProbeServer(
+                port=settings.metrics_port,
+                watch=watch,
+                oldest_seconds=lambda: queue.oldest_seconds,
+                metrics=metrics,
+            )
+        )
+
+        def failed(key: TaskKey, error: Exception, pause: float) -> None:
+            metrics.reconciles.labels("failed").inc()
+            logger.warning(
+                "Task will be looked at again",
+                task=key.name,
+                namespace=key.namespace,
+                error=f"{type(error).__name__}: {error}",
+                seconds=pause,
+            )
+
+        background = [
+            asyncio.create_task(queue.work(reconciler.reconcile, on_error=failed), name=f"worker {number}")
+            for number in range(settings.workers)
+        ]
+        background.append(asyncio.create_task(resync.run(), name="resync"))
+        stack.push_async_callback(_end, background)
+        stack.callback(queue.close)
+        logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)
+        await kopf.operator(
+            registry=build_registry(queue=queue, watch=watch),
+            settings=kopf_settings(),
+            namespaces=settings.namespaces,
+            standalone=True,
+            stop_flag=stop,
+        )
+    logger.info("Operator stopped")
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)

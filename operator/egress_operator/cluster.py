@@ -1,0 +1,243 @@
+"""The few calls to the Kubernetes API that the operator makes: dicts in, dicts out, our errors.
+
+A thin layer over the transport of `kubernetes.aio` (its connection, TLS and credentials): the models of
+that package are strict and would refuse what a newer API server adds. Nothing is cached, every read is live.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NoReturn, Self
+
+import aiohttp
+from kubernetes.aio import client as aio_client
+from kubernetes.aio import config as aio_config
+
+from egress_api.constants import API_VERSION, PLURAL, RESULTS_FINALIZER
+from egress_operator.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    QuotaExceededError,
+    RefusedError,
+    UnavailableError,
+)
+from egress_operator.pod_state import PodView
+
+REQUEST_SECONDS: Final = 30
+PAGE: Final = 500
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+
+
+def tasks_path(namespace: str, name: str = "") -> str:
+    """Return the API path of a namespace's tasks, or of one."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" + (f"/{name}" if name else "")
+
+
+def pods_path(namespace: str, name: str = "") -> str:
+    """Return the API path of a namespace's Pods, or of one."""
+    return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
+
+
+class Cluster:
+    """A connection to a Kubernetes API server."""
+
+    def __init__(self, client: aio_client.ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+        """Connect with the Pod's service account, or outside a cluster as kubectl would.
+
+        Args:
+            kubeconfig: the file to use in any case.
+        """
+        configuration = aio_client.Configuration()
+        if kubeconfig is not None:
+            await aio_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+        else:
+            try:
+                aio_config.load_incluster_config(client_configuration=configuration)
+            except aio_config.ConfigException:
+                # Read here and now: the package reads the variable once, when it is imported.
+                path = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+                await aio_config.load_kube_config(path, client_configuration=configuration)
+        return cls(aio_client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str | int] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """Make one call and return the answer's object.
+
+        Raises:
+            ApiError: the subclass that says what to do about it.
+        """
+        serialized = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            auth_settings=["BearerToken"],
+        )
+        url, headers = serialized[1], serialized[2]
+        try:
+            response = await self._client.call_api(
+                method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+            )
+            raw = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UnavailableError(f"{method} {path}: {type(error).__name__} {error}") from error
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = {"message": raw[:200].decode(errors="replace")}
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            _raise(method, response.status, answer)
+        return dict(answer)
+
+    async def listed(
+        self, path: str, *, query: Mapping[str, str | int] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the objects of a list, page by page."""
+        token = ""
+        while True:
+            page = await self.request("GET", path, query={**(query or {}), "limit": PAGE, "continue": token})
+            for item in page.get("items") or []:
+                yield item
+            token = page.get("metadata", {}).get("continue") or ""
+            if not token:
+                return
+
+    async def task(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a task, or None."""
+        return await self._get(tasks_path(namespace, name))
+
+    async def pod(self, namespace: str, name: str) -> PodView | None:
+        """Return a Pod, or None."""
+        found = await self._get(pods_path(namespace, name))
+        return PodView.from_resource(found) if found is not None else None
+
+    async def _get(self, path: str) -> dict[str, Any] | None:
+        try:
+            return await self.request("GET", path)
+        except NotFoundError:
+            return None
+
+    async def create_pod(self, pod: dict[str, Any]) -> PodView:
+        """Create a Pod.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            QuotaExceededError: there is no room.
+            RefusedError: by validation or admission.
+        """
+        return PodView.from_resource(
+            await self.request("POST", pods_path(pod["metadata"]["namespace"]), body=pod)
+        )
+
+    async def write_status(
+        self, namespace: str, name: str, patch: dict[str, Any], *, resource_version: str
+    ) -> dict[str, Any]:
+        """Merge `patch` into a task's status, if nobody has written the task since it was read.
+
+        Raises:
+            ConflictError: somebody has.
+        """
+        return await self.request(
+            "PATCH",
+            f"{tasks_path(namespace, name)}/status",
+            body={"metadata": {"resourceVersion": resource_version}, "status": patch},
+            content_type=MERGE_PATCH,
+        )
+
+    async def release_pod(self, pod: PodView) -> None:
+        """Take our finalizer off a Pod; whoever else's stay. A Pod that is gone is released.
+
+        Raises:
+            ConflictError: the Pod was written since it was read.
+        """
+        index = pod.finalizers.index(RESULTS_FINALIZER)
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": pod.resource_version},
+            {"op": "test", "path": f"/metadata/finalizers/{index}", "value": RESULTS_FINALIZER},
+            {"op": "remove", "path": f"/metadata/finalizers/{index}"},
+        ]
+        try:
+            await self.request(
+                "PATCH", pods_path(pod.namespace, pod.name), body=patch, content_type=JSON_PATCH
+            )
+        except NotFoundError:
+            return
+        except RefusedError as error:
+            # A failed `test` is a 422, not a 409.
+            raise ConflictError(error.message, status=error.status, reason=error.reason) from error
+
+    async def delete_pod(self, pod: PodView, *, grace_seconds: int) -> None:
+        """Delete this very Pod (by UID); one that is gone, or has been replaced, is deleted."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "gracePeriodSeconds": grace_seconds,
+            "preconditions": {"uid": pod.uid},
+        }
+        try:
+            await self.request("DELETE", pods_path(pod.namespace, pod.name), body=body)
+        except (NotFoundError, ConflictError):
+            return
+
+    async def delete_task(self, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
+        """Delete this very task, if it is still as it was read.
+
+        Raises:
+            ConflictError: it has been written since.
+        """
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid, "resourceVersion": resource_version},
+        }
+        try:
+            await self.request("DELETE", tasks_path(namespace, name), body=body)
+        except NotFoundError:
+            return
+
+    async def pod_events(self, pod: PodView, *, reason: str) -> list[dict[str, Any]]:
+        """Return the Events of a Pod that have this reason."""
+        path = f"/api/v1/namespaces/{pod.namespace}/events"
+        query = {"fieldSelector": f"involvedObject.uid={pod.uid},reason={reason}"}
+        return [event async for event in self.listed(path, query=query)]
+
+    async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
+        """Create an Event."""
+        await self.request("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body=event)
+
+
+def _raise(method: str, status: int, answer: dict[str, Any]) -> NoReturn:
+    reason, message = answer.get("reason") or "", answer.get("message") or ""
+    match status:
+        case HTTPStatus.NOT_FOUND:
+            kind: type[ApiError] = NotFoundError
+        case HTTPStatus.CONFLICT:
+            kind = AlreadyExistsError if (method, reason) == ("POST", "AlreadyExists") else ConflictError
+        case HTTPStatus.FORBIDDEN if "exceeded quota" in message:
+            kind = QuotaExceededError
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.TOO_MANY_REQUESTS:
+            kind = UnavailableError
+        case _:
+            kind = UnavailableError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else RefusedError
+    raise kind(message, status=status, reason=reason)

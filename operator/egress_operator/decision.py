@@ -1,0 +1,68 @@
+"""What goes into a decision beside task and Pod, and what comes out of it: plain frozen data.
+
+decide.py makes decisions, reconciler.py carries them out; this is all they share.
+"""
+
+from dataclasses import dataclass
+
+from egress_api.results import LiveReport
+from egress_api.status import EgressTaskStatus
+from egress_operator.pod_state import Blocked, PodView
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatePod:
+    """Create the Pod of this attempt."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasePod:
+    """Take our finalizer off this Pod: its end stands in the status."""
+
+    pod: PodView
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletePod:
+    """Delete this Pod with its grace period: SIGTERM, the recorder ends properly."""
+
+    pod: PodView
+    grace_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteTask:
+    """Delete the task itself: it has been finished for long enough."""
+
+
+Action = CreatePod | ReleasePod | DeletePod | DeleteTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The API server did not let a Pod be created, and would not next time either, or not before there is room."""
+
+    message: str
+    quota: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is to be written, then done, and when to look again (None: when something happens)."""
+
+    status: EgressTaskStatus
+    actions: tuple[Action, ...] = ()
+    requeue_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known beside task and Pod; all of it may be missing."""
+
+    previous: PodView | None = None
+    """Pod of the attempt before, where it still exists: an operator that died may not have released it."""
+    live: LiveReport | None = None
+    mount_problem: Blocked | None = None
+    refusal: Refusal | None = None

@@ -1,0 +1,117 @@
+"""A status in the making: small, named changes to a frozen status, then the merge patch that writes it.
+
+In: the status as read, the clock, the spec's generation. Out: a new status, or the smallest merge patch
+between two. Pure. It knows how a status is written, not what should stand in it.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from egress_api.results import RecorderReport
+from egress_api.states import ConditionStatus, ConditionType, Reason, State
+from egress_api.status import MAX_FILES, MAX_MESSAGE, EgressTaskStatus, OutputFile, with_condition
+
+FIGURES_SECONDS: Final = 30
+"""Sizes and durations are written at most once per this many recorded seconds: a status is no counter."""
+
+
+class Draft:
+    """A status being changed."""
+
+    def __init__(self, status: EgressTaskStatus, *, now: datetime, generation: int) -> None:
+        self.status = status
+        self._now = now
+        self._generation = generation
+
+    def set(self, **fields: Any) -> None:
+        """Set fields of the status by their Python names."""
+        self.status = self.status.model_copy(update=fields)
+
+    def state(self, state: State, reason: str, message: str) -> None:
+        """Set where the task is, and why."""
+        self.set(state=state, reason=reason, message=message[:MAX_MESSAGE])
+
+    def condition(
+        self, wanted: ConditionType, status: ConditionStatus, reason: str, message: str = ""
+    ) -> None:
+        """Set one condition; its transition time moves only when its status does."""
+        conditions = with_condition(
+            self.status.conditions,
+            wanted,
+            status,
+            reason=reason,
+            message=message,
+            now=self._now,
+            generation=self._generation,
+        )
+        self.set(conditions=conditions)
+
+    def holds(self, wanted: ConditionType) -> bool:
+        """Return whether a condition is True."""
+        found = self.status.condition(wanted)
+        return found is not None and found.status is ConditionStatus.TRUE
+
+    def begin(self) -> None:
+        """First sight of a task: every condition is set, none is decided."""
+        for wanted in ConditionType:
+            self.condition(wanted, ConditionStatus.UNKNOWN, Reason.ACCEPTED)
+        self.condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED)
+        self.set(enqueued_at=self._now, observed_generation=self._generation)
+        self.state(State.ENQUEUED, Reason.ACCEPTED, "the task was accepted")
+
+    def report(self, report: RecorderReport, *, final: bool) -> None:
+        """Take over what a recorder says of its files.
+
+        Args:
+            report: from its /status or its termination message.
+            final: whether every figure counts; else small changes of sizes and durations are left for later.
+        """
+        old = self.status
+        files = report.files[:MAX_FILES]
+        if final or worth_writing(old.files, files):
+            self.set(files=files)
+        self.set(
+            files_total=max(report.files_total, len(files)),
+            manifest_uri=report.manifest_uri or old.manifest_uri,
+            started_at=old.started_at or report.joined_at,
+            first_frame_at=old.first_frame_at or report.first_frame_at,
+        )
+
+    def finish(self, state: State, reason: str, message: str, *, uploaded: bool) -> None:
+        """End the task: a terminal state and every condition decided."""
+        self.state(state, reason, message)
+        self.set(stopped_at=self._now, retry_at=None, observed_generation=self._generation)
+        stopped = state is State.STOPPED
+        for wanted, value in {
+            ConditionType.RECORDING: False,
+            ConditionType.UPLOADED: uploaded,
+            ConditionType.COMPLETE: stopped,
+            ConditionType.FAILED: not stopped,
+        }.items():
+            status = ConditionStatus.TRUE if value else ConditionStatus.FALSE
+            self.condition(wanted, status, reason, self.status.message)
+        if self.status.attempt == 0:
+            self.condition(ConditionType.POD_SCHEDULED, ConditionStatus.FALSE, reason)
+
+
+def worth_writing(old: list[OutputFile], new: list[OutputFile]) -> bool:
+    """Return whether files have changed by more than a little growth."""
+    if [(file.name, file.uri, file.kind) for file in old] != [(f.name, f.uri, f.kind) for f in new]:
+        return True
+    return any(
+        abs(after.duration_seconds - before.duration_seconds) >= FIGURES_SECONDS
+        or after.sha256 != before.sha256
+        for before, after in zip(old, new, strict=True)
+    )
+
+
+def status_patch(old: EgressTaskStatus | None, new: EgressTaskStatus) -> dict[str, Any]:
+    """Return the merge patch from `old` to `new`; empty when nothing a reader could see has changed.
+
+    Lists are replaced whole; what is no longer set becomes null, which removes it.
+    """
+    before = old.model_dump(mode="json", by_alias=True, exclude_none=True) if old is not None else {}
+    after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
+    patch: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
+    patch.update({key: None for key in before if key not in after})
+    return patch

@@ -1,0 +1,167 @@
+"""What the end of a recorder Pod means: a table of rules, tried in order, the first that fits wins.
+
+In: a Pod that has ended (or None when it vanished), its termination summary, the clock. Out: an `End` with
+a reason, a sentence, and whose doing it was. What follows from it (again, STOPPED, FAILED) is decide.py's.
+The platform's word comes before the recorder's exit code: an evicted Pod also shows exit code 143.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from egress_api.results import Outcome, TerminationSummary
+from egress_api.states import Reason
+from egress_operator.pod_state import PodView
+
+SELF_ENDED: Final = frozenset({Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED})
+"""What a recorder ends for by itself, as wanted."""
+_TAIL: Final = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """Why an attempt ended."""
+
+    reason: str
+    message: str
+    complete: bool = False
+    """The recorder did what it was there for, and by itself."""
+    platform: bool = False
+    """It was the cluster's doing: nothing is wrong with the task or the recorder."""
+    retryable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    name: str
+    fits: Callable[[PodView, datetime], bool]
+    reason: Reason
+    sentence: Callable[[PodView], str]
+    platform: bool = True
+
+
+def _exit(pod: PodView) -> str:
+    end = pod.container_end
+    if end is None:
+        return pod.message or "the Pod ended and said no more"
+    code = f"{end.exit_code}{f' ({end.reason})' if end.reason and end.reason != 'Error' else ''}"
+    tail = " ".join(end.message.split())[-_TAIL:]
+    return f"the recorder ended with exit code {code}" + (f": …{tail}" if tail else " and left no summary")
+
+
+_REFUSED_BY_NODE: Final = frozenset(
+    {
+        "UnexpectedAdmissionError",
+        "NodeAffinity",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "OutOfephemeral-storage",
+    }
+)
+
+RULES: Final = (
+    _Rule(
+        name="deleted, and no end was reported in its grace period and a minute",
+        fits=lambda pod, now: pod.lost(now),
+        reason=Reason.NODE_LOST,
+        sentence=lambda pod: f"node {pod.node} has not said what became of the recorder",
+    ),
+    _Rule(
+        name="the node was shut down",
+        fits=lambda pod, _: pod.reason in {"NodeShutdown", "Terminated", "Shutdown"},
+        reason=Reason.NODE_SHUTDOWN,
+        sentence=lambda pod: f"node {pod.node} was shut down",
+    ),
+    _Rule(
+        name="the node was gone or out of reach",
+        fits=lambda pod, _: (
+            pod.reason == "NodeLost" or pod.disruption in {"DeletionByTaintManager", "DeletionByPodGC"}
+        ),
+        reason=Reason.NODE_LOST,
+        sentence=lambda pod: f"node {pod.node} was lost",
+    ),
+    _Rule(
+        name="evicted, drained or preempted",
+        fits=lambda pod, _: pod.reason in {"Evicted", "Preempting"} or bool(pod.disruption),
+        reason=Reason.POD_EVICTED,
+        sentence=lambda pod: f"the Pod was evicted from node {pod.node}: {pod.message or pod.disruption}",
+    ),
+    _Rule(
+        name="refused by its node",
+        fits=lambda pod, _: pod.reason in _REFUSED_BY_NODE,
+        reason=Reason.POD_EVICTED,
+        sentence=lambda pod: f"node {pod.node} refused the Pod: {pod.message or pod.reason}",
+    ),
+    _Rule(
+        name="out of memory",
+        fits=lambda pod, _: pod.container_end is not None and pod.container_end.reason == "OOMKilled",
+        reason=Reason.OOM_KILLED,
+        sentence=lambda _: "the recorder used more memory than its limit (recorder.resources.limits.memory)",
+        platform=False,
+    ),
+    _Rule(
+        name="ran longer than the Pod's last deadline",
+        fits=lambda pod, _: pod.reason == "DeadlineExceeded",
+        reason=Reason.RECORDER_FAILED,
+        sentence=lambda _: "the recorder did not end at its longest duration and was stopped by its node",
+        platform=False,
+    ),
+    _Rule(
+        name="deleted by somebody",
+        fits=lambda pod, _: pod.deleting,
+        reason=Reason.POD_DELETED,
+        sentence=lambda pod: f"Pod {pod.name} was deleted",
+    ),
+    _Rule(
+        name="anything else",
+        fits=lambda _, __: True,
+        reason=Reason.RECORDER_FAILED,
+        sentence=_exit,
+        platform=False,
+    ),
+)
+
+
+def summary_of(pod: PodView | None, *, attempt: int) -> TerminationSummary | None:
+    """Return the recorder's last words, or None where there are none that can be read.
+
+    Args:
+        pod: the Pod that ended.
+        attempt: the Pod's; a summary of another attempt is foreign text.
+    """
+    if pod is None or pod.container_end is None:
+        return None
+    summary = TerminationSummary.from_message(pod.container_end.message)
+    return summary if summary is not None and summary.attempt == attempt else None
+
+
+def classify(pod: PodView | None, summary: TerminationSummary | None, *, now: datetime) -> End:
+    """Return why an attempt ended.
+
+    Args:
+        pod: the Pod that ended; None when it is gone although our finalizer was to hold it.
+        summary: its last words.
+        now: the clock.
+    """
+    if pod is None:
+        return End(
+            reason=Reason.POD_DELETED,
+            message="the Pod was removed by force before its end could be read; the files are as last seen",
+            platform=True,
+        )
+    if summary is not None:
+        own = summary.reason or Reason.RECORDER_FAILED
+        if summary.outcome is Outcome.FAILED:
+            return End(reason=own, message=summary.message or own, retryable=summary.retryable)
+        if own in SELF_ENDED or pod.reason == "DeadlineExceeded":
+            reason = own if own in SELF_ENDED else Reason.MAX_DURATION_REACHED
+            return End(reason=reason, message=summary.message or reason, complete=True)
+    rule = next(rule for rule in RULES if rule.fits(pod, now))
+    if summary is not None and not rule.platform:
+        # It was told to end, by somebody, and did so properly: a SIGTERM without a trace on the Pod.
+        return End(
+            reason=Reason.POD_DELETED, message="the recorder was stopped by somebody else", platform=True
+        )
+    return End(reason=rule.reason, message=rule.sentence(pod), platform=rule.platform)

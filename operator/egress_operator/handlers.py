@@ -1,0 +1,96 @@
+"""kopf's part: two watches that ring doorbells, and nothing else.
+
+Only low-level `on.event` handlers: kopf then writes nothing to any object, no annotation, no finalizer. Its
+errors in such handlers are dropped, so the handlers put a key into the queue, which has the retries.
+"""
+
+import logging
+from typing import Any, Final
+
+import kopf
+
+from egress_api.constants import (
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    PLURAL,
+    TASK_LABEL,
+    VERSION,
+)
+from egress_api.states import TERMINAL_STATES
+from egress_operator.keys import TaskKey
+from egress_operator.orphans import MANAGED_SELECTOR
+from egress_operator.probes import WatchHealth
+from egress_operator.workqueue import WorkQueue
+
+POD_DELAY_SECONDS: Final = 0.1
+"""A kubelet takes a Pod through several states within a second: one look for all of them."""
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Return the settings that keep kopf to watching (operator-facts: each has its reason there)."""
+    settings = kopf.OperatorSettings()
+    settings.watching.label_selectors["pods"] = MANAGED_SELECTOR
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    settings.watching.connect_timeout = 10
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    # Namespaced rights only: kopf is not to look for namespaces or resource definitions.
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.posting.level = logging.CRITICAL
+    # Never written by `on.event` handlers; still our own names, should one be added.
+    settings.persistence.finalizer = f"{GROUP}/kopf"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    settings.process.ultimate_exiting_timeout = 20
+    return settings
+
+
+def build_registry(*, queue: WorkQueue[TaskKey], watch: WatchHealth) -> kopf.OperatorRegistry:
+    """Return the handlers, bound to a queue; importing this module registers nothing."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        meta = body.metadata
+        watch.told(meta["uid"], meta["resourceVersion"], gone=type == "DELETED")
+        if needs_a_look(body, event_type=type):
+            queue.add(TaskKey(meta["namespace"], meta["name"]))
+
+    @kopf.on.event("", "v1", "pods", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=registry)
+    async def pod_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        meta = body.metadata
+        watch.told(meta["uid"], meta["resourceVersion"], gone=type == "DELETED")
+        name = meta.get("labels", {}).get(TASK_LABEL)
+        if name:
+            queue.add_after(TaskKey(meta["namespace"], name), POD_DELAY_SECONDS)
+
+    return registry
+
+
+def needs_a_look(body: Any, *, event_type: str | None) -> bool:
+    """Return whether a task's event is news.
+
+    Args:
+        body: the task.
+        event_type: as in a watch; None for an object of the first list.
+    """
+    if event_type == "DELETED":
+        return True
+    status = body.get("status") or {}
+    if status.get("state") in TERMINAL_STATES:
+        return False
+    if event_type != "MODIFIED":
+        return True
+    # The same generation that was acted on: our own status write comes back to us.
+    meta = body["metadata"]
+    return bool(meta.get("deletionTimestamp")) or status.get("observedGeneration") != meta.get("generation")

@@ -1,0 +1,68 @@
+"""What the operator counts, for Prometheus. A registry of its own: two operators in one process don't meet."""
+
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from egress_api.states import State
+
+_PREFIX: Final = "egress_operator"
+_START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 30, 60, 120, 300)
+
+
+class Metrics:
+    """The operator's metrics."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciles = Counter(
+            f"{_PREFIX}_reconciles", "Looks at a task.", ["result"], registry=self.registry
+        )
+        self.reconcile_seconds = Histogram(
+            f"{_PREFIX}_reconcile_seconds", "Time for one look at a task.", registry=self.registry
+        )
+        self.transitions = Counter(
+            f"{_PREFIX}_transitions",
+            "Changes of a task's state.",
+            ["state", "reason"],
+            registry=self.registry,
+        )
+        self.start_seconds = Histogram(
+            f"{_PREFIX}_start_seconds",
+            "From a task's creation to its PROCESSING.",
+            buckets=_START_BUCKETS,
+            registry=self.registry,
+        )
+        self.pods_created = Counter(
+            f"{_PREFIX}_pods_created", "Recorder Pods created.", registry=self.registry
+        )
+        self.live_failures = Counter(
+            f"{_PREFIX}_live_failures", "Looks at a recorder's /status that failed.", registry=self.registry
+        )
+        self.orphans_released = Counter(
+            f"{_PREFIX}_orphans_released", "Pods released whose task was gone.", registry=self.registry
+        )
+        self.tasks = Gauge(
+            f"{_PREFIX}_tasks", "Tasks at the last resync.", ["namespace", "state"], registry=self.registry
+        )
+        self.tasks_deleted = Counter(
+            f"{_PREFIX}_tasks_deleted", "Finished tasks deleted.", ["reason"], registry=self.registry
+        )
+        self.resync_seconds = Gauge(
+            f"{_PREFIX}_resync_timestamp_seconds", "When the last resync ended.", registry=self.registry
+        )
+
+    def observe_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
+        """Have the queue's depth and oldest age read whenever the metrics are."""
+        Gauge(f"{_PREFIX}_queue_depth", "Tasks that wait for a worker.", registry=self.registry).set_function(
+            depth
+        )
+        Gauge(
+            f"{_PREFIX}_queue_oldest_seconds", "Age of the oldest task in the queue.", registry=self.registry
+        ).set_function(oldest)
+
+    def set_tasks(self, namespace: str, counts: dict[State, int]) -> None:
+        """Set how many tasks of a namespace are in each state."""
+        for state in State:
+            self.tasks.labels(namespace, state).set(counts.get(state, 0))

@@ -1,0 +1,50 @@
+"""Why a Pod's volumes can't be mounted: only the kubelet's Events say so, never the Pod's status.
+
+Reading Events needs no right on Secrets at all: the operator can say which one is missing without being
+able to read any. Pure: Events in, `Blocked` out.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from egress_api.states import Reason
+from egress_operator.pod_state import Blocked
+
+FAILED_MOUNT: Final = "FailedMount"
+_NO_SECRET: Final = re.compile(r'secret "([^"]+)" not found')
+_NO_KEY: Final = re.compile(r"references non-existent secret key: (\S+)")
+
+
+def mount_problem(events: Iterable[dict[str, Any]]) -> Blocked | None:
+    """Return what the latest FailedMount Event says, or None when there is none.
+
+    Args:
+        events: of one Pod, in any order.
+    """
+    found = sorted((e for e in events if e.get("reason") == FAILED_MOUNT), key=_moment)
+    # The kubelet also says "timed out waiting for the condition", which explains nothing.
+    for event in reversed(found):
+        text = event.get("message") or event.get("note") or ""
+        secret, key = _NO_SECRET.search(text), _NO_KEY.search(text)
+        if secret is not None:
+            message = f"Secret {secret.group(1)} does not exist in the task's namespace"
+            return Blocked(reason=Reason.SECRET_MISSING, message=message)
+        if key is not None:
+            message = f"the Secret has no key {key.group(1)}"
+            return Blocked(reason=Reason.SECRET_MISSING, message=message)
+    if not found:
+        return None
+    text = found[-1].get("message") or found[-1].get("note") or "no reason given"
+    return Blocked(reason=Reason.CONFIG_ERROR, message=f"a volume can't be mounted: {text}")
+
+
+def _moment(event: dict[str, Any]) -> str:
+    series = event.get("series") or {}
+    return (
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event.get("metadata", {}).get("creationTimestamp")
+        or ""
+    )

@@ -1,0 +1,225 @@
+"""A recorder Pod as decisions need it: parsed once from the dict that the API gives, then frozen.
+
+In: a Pod dict of any shape the API server lets through. Out: `PodView`, and what keeps a Pod from starting
+(`Blocked`). No I/O, no clock, no opinion on what it means for the task: that is decide.py's.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from egress_api.constants import (
+    API_VERSION,
+    KIND,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    RECORDER_CONTAINER,
+    RESULTS_FINALIZER,
+)
+from egress_api.states import Reason
+
+LOST_AFTER_SECONDS: Final = 60
+"""After its grace period a deleted Pod that never reported its end is taken for lost with its node."""
+
+
+class Patience(StrEnum):
+    """How long a Pod that can't start is given."""
+
+    NONE = "none: FAILED at once"
+    IMAGE = "imagePullPatienceSeconds, then FAILED"
+    ENQUEUE = "limits.enqueueTimeoutSeconds, then TIMEOUT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocked:
+    """What keeps a Pod from recording, for now."""
+
+    reason: Reason
+    message: str
+    patience: Patience = Patience.ENQUEUE
+
+
+WAITING: Final[dict[str, tuple[Reason, Patience, str]]] = {
+    "InvalidImageName": (Reason.INVALID_IMAGE, Patience.NONE, "the image's name is not valid"),
+    "ErrImagePull": (Reason.IMAGE_PULL_FAILED, Patience.ENQUEUE, "the image can't be pulled"),
+    "ImagePullBackOff": (Reason.IMAGE_PULL_FAILED, Patience.IMAGE, "the image can't be pulled"),
+    "ErrImageNeverPull": (Reason.IMAGE_PULL_FAILED, Patience.IMAGE, "the image is not on the node"),
+    "ImageInspectError": (Reason.IMAGE_PULL_FAILED, Patience.IMAGE, "the image can't be read"),
+    "RegistryUnavailable": (Reason.IMAGE_PULL_FAILED, Patience.IMAGE, "the image registry does not answer"),
+    "SignatureValidationFailed": (
+        Reason.IMAGE_PULL_FAILED,
+        Patience.IMAGE,
+        "the image's signature is refused",
+    ),
+    "CreateContainerConfigError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be configured"),
+    "CreateContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be created"),
+    "RunContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be run"),
+}
+"""The kubelet's word for why a container waits → our reason, how long it may, and the sentence's beginning.
+
+ErrImagePull alone is not the end of patience: one failed pull on a slow registry is retried by the kubelet,
+which says ImagePullBackOff once it has failed again.
+"""
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return the moment that a Kubernetes timestamp stands for, or None where there is none."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerEnd:
+    """How the recorder's container ended."""
+
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodView:
+    """The facts of a Pod that decisions rest on."""
+
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str = ""
+    owner_uid: str | None = None
+    managed: bool = True
+    finalizers: tuple[str, ...] = ()
+    deleted_at: datetime | None = None
+    """When its grace period is over; None while nobody has deleted it."""
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    node: str | None = None
+    ip: str | None = None
+    scheduled: bool = False
+    scheduled_at: datetime | None = None
+    unschedulable: str | None = None
+    ready: bool = False
+    ready_at: datetime | None = None
+    disruption: str = ""
+    """Reason of the DisruptionTarget condition: why the platform wants the Pod away."""
+    sandbox_ready: bool = False
+    """Its volumes are mounted and its network is there: PodReadyToStartContainers."""
+    waiting: str = ""
+    waiting_message: str = ""
+    container_end: ContainerEnd | None = None
+
+    @classmethod
+    def from_resource(cls, pod: dict[str, Any]) -> Self:
+        """Read the Pod dict `pod`."""
+        meta, status = pod["metadata"], pod.get("status", {})
+        conditions = {c["type"]: c for c in status.get("conditions") or []}
+        scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
+        container: dict[str, Any] = next(
+            (c for c in status.get("containerStatuses") or [] if c.get("name") == RECORDER_CONTAINER), {}
+        )
+        state = container.get("state") or {}
+        waiting, terminated = state.get("waiting") or {}, state.get("terminated")
+        disruption = conditions.get("DisruptionTarget", {})
+        return cls(
+            name=meta["name"],
+            namespace=meta["namespace"],
+            uid=meta["uid"],
+            resource_version=meta.get("resourceVersion", ""),
+            owner_uid=_owner_uid(meta),
+            managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
+            finalizers=tuple(meta.get("finalizers") or ()),
+            deleted_at=parse_time(meta.get("deletionTimestamp")),
+            phase=status.get("phase") or "Pending",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            node=(pod.get("spec") or {}).get("nodeName"),
+            ip=status.get("podIP"),
+            scheduled=scheduled.get("status") == "True",
+            scheduled_at=parse_time(scheduled.get("lastTransitionTime")),
+            unschedulable=scheduled.get("message", "")
+            if scheduled.get("reason") == "Unschedulable"
+            else None,
+            ready=ready.get("status") == "True",
+            ready_at=parse_time(ready.get("lastTransitionTime")),
+            disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+            sandbox_ready=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
+            waiting=waiting.get("reason") or "",
+            waiting_message=waiting.get("message") or "",
+            container_end=None
+            if terminated is None
+            else ContainerEnd(
+                exit_code=terminated.get("exitCode", 0),
+                reason=terminated.get("reason") or "",
+                message=terminated.get("message") or "",
+            ),
+        )
+
+    @property
+    def deleting(self) -> bool:
+        """True once somebody has deleted it; it may still run."""
+        return self.deleted_at is not None
+
+    @property
+    def held(self) -> bool:
+        """True while our finalizer keeps the object."""
+        return RESULTS_FINALIZER in self.finalizers
+
+    @property
+    def finished(self) -> bool:
+        """True when the kubelet has said that nothing of it runs any more."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    def lost(self, now: datetime) -> bool:
+        """Return whether it should have ended a while ago and nobody has said that it did."""
+        return (
+            not self.finished
+            and self.node is not None
+            and self.deleted_at is not None
+            and (now - self.deleted_at).total_seconds() >= LOST_AFTER_SECONDS
+        )
+
+    def ended(self, now: datetime) -> bool:
+        """Return whether it will never record (again)."""
+        # A Pod without a node has no kubelet to report its end: deleted is ended.
+        return self.finished or (self.deleting and self.node is None) or self.lost(now)
+
+    @property
+    def creating(self) -> bool:
+        """True while its node prepares it: volumes that can't be mounted show only as Events."""
+        return (
+            self.node is not None
+            and self.phase == "Pending"
+            and not self.sandbox_ready
+            and self.waiting in {"", "ContainerCreating"}
+        )
+
+    def blocked(self) -> Blocked:
+        """Return what keeps a Pod that is not Ready from recording."""
+        if self.unschedulable is not None:
+            return Blocked(
+                reason=Reason.UNSCHEDULABLE,
+                message=f"no node can take the recorder: {self.unschedulable or 'no reason given'}",
+            )
+        if self.waiting in WAITING:
+            reason, patience, sentence = WAITING[self.waiting]
+            detail = f": {self.waiting_message}" if self.waiting_message else ""
+            return Blocked(reason=reason, message=f"{sentence}{detail}", patience=patience)
+        if self.phase == "Running":
+            return Blocked(reason=Reason.POD_STARTING, message="the recorder is joining its source")
+        if self.node is None:
+            return Blocked(reason=Reason.POD_PENDING, message="the recorder waits for a node")
+        return Blocked(
+            reason=Reason.POD_PENDING, message=f"node {self.node} is getting the recorder's Pod ready"
+        )
+
+
+def _owner_uid(meta: dict[str, Any]) -> str | None:
+    owners = meta.get("ownerReferences") or []
+    return next(
+        (
+            owner["uid"]
+            for owner in owners
+            if owner.get("controller") and (owner["apiVersion"], owner["kind"]) == (API_VERSION, KIND)
+        ),
+        None,
+    )

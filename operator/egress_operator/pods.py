@@ -1,0 +1,246 @@
+"""The recorder Pod as a dict, from a task and the settings: pure, the same inputs give the same Pod.
+
+Nothing secret stands in it: the access token and the store's credentials are Secrets that the kubelet
+mounts as files. It keeps to the `restricted` Pod Security Standard.
+"""
+
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from egress_api.constants import (
+    API_VERSION,
+    APP_LABEL,
+    ATTEMPT_LABEL,
+    KIND,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    RECORDER_CONFIG_ENV,
+    RECORDER_CONTAINER,
+    RECORDER_PORT,
+    RESULTS_FINALIZER,
+    SPOOL_DIR,
+    STORE_CREDENTIALS_DIR,
+    TASK_LABEL,
+    TASK_UID_LABEL,
+    TERMINATION_LOG,
+    TOKEN_DIR,
+    TOKEN_KEY,
+)
+from egress_api.media import Layout
+from egress_api.names import pod_name
+from egress_api.pattern import render_pattern
+from egress_api.recorder import RecorderConfig, StoreConfig
+from egress_api.task import EgressTask
+from egress_operator.settings import Settings
+
+USER_ID: Final = 10001
+"""Of the recorder's image: a number, so that the kubelet can see that it isn't root."""
+DEADLINE_MARGIN_SECONDS: Final = 300
+NODE_TOLERATION_SECONDS: Final = 30
+_TMP_SIZE: Final = "512Mi"
+_SECRET_MODE: Final = 0o440
+
+
+def image_of(layout: Layout, settings: Settings) -> str:
+    """Return the image that records this layout; empty when there is none."""
+    recorder = settings.recorder
+    return recorder.web_image if layout is Layout.FREESTYLE else recorder.image
+
+
+def store_folder(task: EgressTask, settings: Settings) -> str:
+    """Return the URL of the task's folder in the store, ending with a slash."""
+    folder = settings.store.folder.format(
+        app_id=task.spec.app_id,
+        task_id=task.metadata.name,
+        region=settings.region,
+        namespace=task.metadata.namespace,
+    )
+    return f"{settings.store.url.rstrip('/')}/{folder.strip('/')}/"
+
+
+def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> RecorderConfig:
+    """Return what the recorder of an attempt is told."""
+    spec, meta = task.spec, task.metadata
+    page_host = urlsplit(spec.url).hostname if spec.url else None
+    name = render_pattern(
+        spec.filename_pattern,
+        moment=meta.creation_timestamp,
+        values={
+            "region": settings.region,
+            "app_id": spec.app_id,
+            "channel": spec.channel or page_host or spec.layout,
+            "task_id": meta.name,
+            "layout": spec.layout,
+        },
+    )
+    return RecorderConfig(
+        task_id=meta.name,
+        task_uid=meta.uid,
+        app_id=spec.app_id,
+        namespace=meta.namespace,
+        attempt=attempt,
+        created_at=meta.creation_timestamp,
+        layout=spec.layout,
+        channel=spec.channel,
+        users=list(spec.users),
+        worker_uid=spec.worker_uid,
+        url=spec.url,
+        web_gl=spec.web_gl,
+        format=spec.format,
+        output_name=name,
+        segment_seconds=spec.segment_seconds,
+        video=spec.video,
+        audio=spec.audio,
+        source=settings.sources.of(spec.app_id) if spec.layout is Layout.FLAT else None,
+        store=StoreConfig(url=store_folder(task, settings), options=settings.store.options),
+        token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref else None,
+        max_duration_seconds=spec.limits.max_duration_seconds,
+        idle_timeout_seconds=spec.limits.idle_timeout_seconds,
+        join_timeout_seconds=settings.recorder.join_timeout_seconds,
+        finalize_seconds=settings.recorder.grace_seconds,
+    )
+
+
+def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str, Any]:
+    """Return the Pod of an attempt, ready to be created."""
+    meta, recorder, limits = task.metadata, settings.recorder, task.spec.limits
+    config = recorder_config(task, attempt=attempt, settings=settings)
+    volumes, mounts = _volumes(task, settings)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": recorder.grace_seconds,
+        # The recorder keeps to its longest duration by itself; this ends one that can't.
+        "activeDeadlineSeconds": limits.max_duration_seconds
+        + limits.enqueue_timeout_seconds
+        + recorder.grace_seconds
+        + DEADLINE_MARGIN_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [*_node_tolerations(), *recorder.tolerations],
+        "containers": [
+            {
+                "name": RECORDER_CONTAINER,
+                "image": image_of(task.spec.layout, settings),
+                "imagePullPolicy": recorder.image_pull_policy,
+                "env": [
+                    {
+                        "name": RECORDER_CONFIG_ENV,
+                        "value": config.model_dump_json(by_alias=True, exclude_none=True),
+                    }
+                ],
+                "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
+                "resources": recorder.resources,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "terminationMessagePath": TERMINATION_LOG,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                # No startup probe: it would hold back readiness, and with it PROCESSING, by a period.
+                "readinessProbe": _probe("/readyz", periodSeconds=1, timeoutSeconds=2),
+                "livenessProbe": _probe(
+                    "/healthz", initialDelaySeconds=15, periodSeconds=10, timeoutSeconds=5, failureThreshold=6
+                ),
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }
+    optional: dict[str, Any] = {
+        "serviceAccountName": recorder.service_account_name,
+        "priorityClassName": recorder.priority_class_name,
+        "runtimeClassName": recorder.runtime_class_name,
+        "nodeSelector": recorder.node_selector,
+        "affinity": recorder.affinity,
+        "imagePullSecrets": [{"name": name} for name in recorder.image_pull_secrets],
+    }
+    spec.update({key: value for key, value in optional.items() if value})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod_name(meta.name, attempt=attempt),
+            "namespace": meta.namespace,
+            "labels": {
+                **recorder.labels,
+                MANAGED_BY_LABEL: MANAGED_BY,
+                "app.kubernetes.io/component": "recorder",
+                APP_LABEL: task.spec.app_id,
+                TASK_LABEL: meta.name,
+                TASK_UID_LABEL: meta.uid,
+                ATTEMPT_LABEL: str(attempt),
+            },
+            "annotations": {
+                **recorder.annotations,
+                # A recording can't be moved: nodes that hold one are not to be scaled away under it.
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                "karpenter.sh/do-not-disrupt": "true",
+            },
+            "finalizers": [RESULTS_FINALIZER],
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": KIND,
+                    "name": meta.name,
+                    "uid": meta.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "spec": spec,
+    }
+
+
+def _probe(path: str, **timing: int) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": RECORDER_PORT}, **timing}
+
+
+def _node_tolerations() -> list[dict[str, Any]]:
+    # The default of 300 s would leave a task on a dead node for five minutes before its next attempt.
+    return [
+        {
+            "key": f"node.kubernetes.io/{taint}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": NODE_TOLERATION_SECONDS,
+        }
+        for taint in ("not-ready", "unreachable")
+    ]
+
+
+def _volumes(task: EgressTask, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "spool", "emptyDir": {"sizeLimit": settings.recorder.spool_size}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
+    ]
+    mounts: list[dict[str, Any]] = [
+        {"name": "spool", "mountPath": SPOOL_DIR},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount of the Pod's own
+    ]
+
+    def mount_secret(name: str, path: str, secret: dict[str, Any]) -> None:
+        volumes.append({"name": name, "secret": {"defaultMode": _SECRET_MODE, **secret}})
+        mounts.append({"name": name, "mountPath": path, "readOnly": True})
+
+    token = task.spec.access_token_secret_ref
+    if token is not None:
+        items = [{"key": token.key, "path": TOKEN_KEY}]
+        mount_secret("token", TOKEN_DIR, {"secretName": token.name, "items": items})
+    store = settings.store
+    if store.credentials_secret:
+        mount_secret("store-credentials", STORE_CREDENTIALS_DIR, {"secretName": store.credentials_secret})
+    if store.volume_claim:
+        volumes.append({"name": "store", "persistentVolumeClaim": {"claimName": store.volume_claim}})
+        mounts.append({"name": "store", "mountPath": str(PurePosixPath(urlsplit(store.url).path))})
+    return volumes, mounts

@@ -1,0 +1,124 @@
+"""Whether the operator does its work, for the kubelet: /healthz, /readyz, /metrics on a server of its own.
+
+/healthz fails, so that the kubelet starts the operator anew, when a watch has gone silent (a resync found an
+object that its watch did not tell of for too long) or when a key has been in the queue for too long. It
+does not fail because the API server is away: a restart would not bring that back.
+"""
+
+from collections.abc import Callable
+from typing import Final, Self
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from egress_operator.metrics import Metrics
+
+SILENT_SECONDS: Final = 120
+"""A watch that has not told of an object this long after a list showed it is broken (kopf cuts one at 70 s)."""
+STUCK_SECONDS: Final = 300
+"""Longer than a worker can need: each call to the API is given 30 s."""
+
+
+class WatchHealth:
+    """Compares what lists show with what watches tell."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        """Start.
+
+        Args:
+            clock: seconds that only go forward.
+        """
+        self._clock = clock
+        self._seen: dict[str, str] = {}
+        self._missed: dict[str, float] = {}
+        self._listing: set[str] = set()
+        self.ready = False
+
+    def told(self, uid: str, resource_version: str, *, gone: bool) -> None:
+        """A watch has told of an object."""
+        self._missed.pop(uid, None)
+        if gone:
+            self._seen.pop(uid, None)
+        else:
+            self._seen[uid] = resource_version
+
+    def listed(self, uid: str, resource_version: str) -> None:
+        """A list has shown an object."""
+        self._listing.add(uid)
+        if self._seen.get(uid) != resource_version:
+            self._missed.setdefault(uid, self._clock())
+
+    def resynced(self) -> None:
+        """A full list has ended: what it didn't show is no longer waited for."""
+        for uid in [uid for uid in self._missed if uid not in self._listing]:
+            del self._missed[uid]
+        for uid in [uid for uid in self._seen if uid not in self._listing]:
+            del self._seen[uid]
+        self._listing.clear()
+        self.ready = True
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long a watch has owed us an object; 0 when none does."""
+        return self._clock() - min(self._missed.values()) if self._missed else 0.0
+
+
+class ProbeServer:
+    """The HTTP server of the probes. An async context manager."""
+
+    def __init__(
+        self, *, port: int, watch: WatchHealth, oldest_seconds: Callable[[], float], metrics: Metrics
+    ) -> None:
+        self._port = port
+        self._watch = watch
+        self._oldest_seconds = oldest_seconds
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics_page),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=self._port).start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on: a free one when it was asked for port 0."""
+        if self._runner is None:
+            raise RuntimeError("the probe server has not been started")
+        return int(self._runner.addresses[0][1])
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, in sentences; empty when all is well."""
+        found: list[str] = []
+        silent, oldest = self._watch.silent_seconds, self._oldest_seconds()
+        if silent > SILENT_SECONDS:
+            found.append(f"a watch has been silent for {silent:.0f} s about an object that a list shows")
+        if oldest > STUCK_SECONDS:
+            found.append(f"a task has been in the work queue for {oldest:.0f} s")
+        return found
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        problems = self.problems()
+        return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        if self._watch.ready:
+            return web.Response(text="ok")
+        return web.Response(text="no full look at the cluster has succeeded yet", status=503)
+
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        body = generate_latest(self._metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,250 @@
+"""Look at a task as it is now, have it decided, carry it out. All I/O of a task's life is here.
+
+In: a key. Out: in how many seconds to look again. The order is the promise: the status is written before
+anything is done, a Pod is released before it is deleted. Every step can be repeated: an operator may die
+between any two of them and the next look goes on from there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol, assert_never
+
+import structlog
+from pydantic import ValidationError
+
+from egress_api.names import pod_name
+from egress_api.results import LiveReport
+from egress_api.states import Reason, State
+from egress_api.status import EgressTaskStatus
+from egress_api.task import EgressTask, Metadata
+from egress_operator.cluster import Cluster
+from egress_operator.decide import decide
+from egress_operator.decision import (
+    Action,
+    CreatePod,
+    DeletePod,
+    DeleteTask,
+    Facts,
+    Refusal,
+    ReleasePod,
+)
+from egress_operator.draft import Draft, status_patch
+from egress_operator.errors import ApiError, ConflictError, QuotaExceededError, RefusedError
+from egress_operator.events import build_event, worth_an_event
+from egress_operator.keys import TaskKey
+from egress_operator.metrics import Metrics
+from egress_operator.mounts import FAILED_MOUNT, mount_problem
+from egress_operator.orphans import let_go, pods_of
+from egress_operator.pod_state import Blocked, PodView
+from egress_operator.pods import build_pod
+from egress_operator.settings import Settings
+
+ROUNDS: Final = 4
+"""Looks in one go, when what was read has been overtaken; then the queue's pauses take over."""
+MOUNT_SECONDS: Final = 2
+"""A Pod that is not further this long after it got its node may have a volume that can't be mounted."""
+
+logger = structlog.get_logger(__name__)
+
+
+class LiveSource(Protocol):
+    """Where the reports of running recorders come from."""
+
+    def follow(self, key: TaskKey, pod: PodView) -> None:
+        """Look at this Pod's recorder from now on."""
+
+    def drop(self, key: TaskKey) -> None:
+        """Stop looking."""
+
+    def latest(self, key: TaskKey, pod: PodView) -> LiveReport | None:
+        """Return its last report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    raw: dict[str, Any]
+    task: EgressTask
+    pod: PodView | None
+    facts: Facts
+
+
+class _PodRefusedError(Exception):
+    """A Pod could not be created: to be decided anew, knowing that."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Reconciler:
+    """Brings tasks forward, one look at a time."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        settings: Settings,
+        live: LiveSource,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._live = live
+        self._metrics = metrics
+        self._clock = clock
+
+    async def reconcile(self, key: TaskKey) -> float | None:
+        """Bring one task forward as far as it goes now; return in how many seconds to look again.
+
+        Raises:
+            ApiError: when the API server can't be reached or was overtaken too often: try again later.
+        """
+        refusal: Refusal | None = None
+        with self._metrics.reconcile_seconds.time():
+            for _ in range(ROUNDS):
+                try:
+                    again = await self._look(key, refusal)
+                except _PodRefusedError as refused:
+                    refusal = refused.refusal
+                except ConflictError as conflict:
+                    logger.debug("Was overtaken", task=key.name, namespace=key.namespace, error=str(conflict))
+                else:
+                    self._metrics.reconciles.labels("done").inc()
+                    return again
+        raise ConflictError(f"task {key.namespace}/{key.name} was overtaken {ROUNDS} times", status=409)
+
+    async def _look(self, key: TaskKey, refusal: Refusal | None) -> float | None:
+        raw = await self._cluster.task(*key)
+        if raw is None:
+            self._live.drop(key)
+            return await self._orphans(key)
+        try:
+            task = EgressTask.from_resource(raw)
+        except ValidationError as error:
+            await self._invalid(raw, error)
+            return None
+        seen = await self._observe(key, raw, task, refusal)
+        decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
+        await self._write(raw, task.metadata, decision.status)
+        for action in decision.actions:
+            await self._act(task, action)
+        return decision.requeue_after
+
+    async def _observe(
+        self, key: TaskKey, raw: dict[str, Any], task: EgressTask, refusal: Refusal | None
+    ) -> _Seen:
+        attempt = task.status.attempt or 1
+        pod = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt))
+        previous = None
+        if pod is None and attempt > 1:
+            previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
+        live = None
+        if pod is None or task.status.state.terminal or pod.ended(self._clock()):
+            self._live.drop(key)
+        elif pod.ready and pod.owner_uid == task.metadata.uid:
+            self._live.follow(key, pod)
+            live = self._live.latest(key, pod)
+        problem = await self._mount_problem(pod) if pod is not None else None
+        facts = Facts(previous=previous, live=live, mount_problem=problem, refusal=refusal)
+        return _Seen(raw=raw, task=task, pod=pod, facts=facts)
+
+    async def _mount_problem(self, pod: PodView) -> Blocked | None:
+        if not pod.creating or pod.deleting or pod.scheduled_at is None:
+            return None
+        if (self._clock() - pod.scheduled_at).total_seconds() < MOUNT_SECONDS:
+            return None
+        try:
+            return mount_problem(await self._cluster.pod_events(pod, reason=FAILED_MOUNT))
+        except RefusedError as error:
+            logger.warning("Events can't be read", pod=pod.name, namespace=pod.namespace, error=str(error))
+            return None
+
+    async def _write(self, raw: dict[str, Any], metadata: Metadata, status: EgressTaskStatus) -> None:
+        old = EgressTaskStatus.model_validate(raw["status"]) if raw.get("status") else None
+        patch = status_patch(old, status)
+        if not patch:
+            return
+        await self._cluster.write_status(
+            metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version
+        )
+        if worth_an_event(old, status):
+            await self._tell(metadata, old, status)
+
+    async def _tell(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
+        now = self._clock()
+        self._metrics.transitions.labels(status.state, status.reason).inc()
+        if status.state is State.PROCESSING and (old is None or old.state is State.ENQUEUED):
+            self._metrics.start_seconds.observe((now - metadata.creation_timestamp).total_seconds())
+        logger.info(
+            "Task changed",
+            task=metadata.name,
+            namespace=metadata.namespace,
+            state=status.state,
+            reason=status.reason,
+            message=status.message,
+            attempt=status.attempt,
+        )
+        try:
+            await self._cluster.post_event(metadata.namespace, build_event(metadata, status, now=now))
+        except ApiError as error:
+            # An Event repeats what the status says: never a reason to stop.
+            logger.warning("Event not posted", task=metadata.name, error=str(error))
+
+    async def _act(self, task: EgressTask, action: Action) -> None:
+        match action:
+            case CreatePod(attempt=attempt):
+                await self._create(task, attempt)
+            case ReleasePod(pod=pod):
+                await self._cluster.release_pod(pod)
+            case DeletePod(pod=pod, grace_seconds=grace):
+                await self._cluster.delete_pod(pod, grace_seconds=grace)
+            case DeleteTask():
+                meta = task.metadata
+                await self._cluster.delete_task(
+                    meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version
+                )
+                self._metrics.tasks_deleted.labels("ttl").inc()
+            case _:
+                assert_never(action)
+
+    async def _create(self, task: EgressTask, attempt: int) -> None:
+        pod = build_pod(task, attempt=attempt, settings=self._settings)
+        try:
+            await self._cluster.create_pod(pod)
+        except QuotaExceededError as error:
+            raise _PodRefusedError(Refusal(message=error.message, quota=True)) from error
+        except RefusedError as error:
+            raise _PodRefusedError(Refusal(message=error.message, quota=False)) from error
+        self._metrics.pods_created.inc()
+
+    async def _orphans(self, key: TaskKey) -> float | None:
+        waits: list[float] = []
+        for pod in await pods_of(self._cluster, key):
+            wait = await let_go(
+                self._cluster, pod, now=self._clock(), grace_seconds=self._settings.recorder.grace_seconds
+            )
+            if wait is not None:
+                waits.append(wait)
+            elif pod.held:
+                self._metrics.orphans_released.inc()
+        return min(waits, default=None)
+
+    async def _invalid(self, raw: dict[str, Any], error: ValidationError) -> None:
+        """End a task that another version's schema let through and this one's models don't."""
+        metadata = Metadata.model_validate(raw["metadata"])
+        try:
+            status = EgressTaskStatus.model_validate(raw.get("status") or {})
+        except ValidationError:
+            status = EgressTaskStatus()
+        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        if status.state.terminal or status.attempt > 0:
+            # A recorder may be running: an operator of another version never ends it.
+            logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
+            return
+        draft = Draft(status, now=self._clock(), generation=metadata.generation)
+        draft.begin()
+        message = f"the task does not fit this operator's version: {fields}"
+        draft.finish(State.FAILED, Reason.INVALID_SPEC, message, uploaded=False)
+        await self._write(raw, metadata, draft.status)

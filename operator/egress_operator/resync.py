@@ -1,0 +1,150 @@
+"""A full look at the cluster every few minutes: what an event that got lost would have told.
+
+In: lists of all managed Pods and all tasks. Out: keys in the queue, Pods of nobody let go, finished tasks
+beyond the ceiling deleted, and what the watches should have seen, for the liveness probe. The Pods are
+listed first: a Pod whose task is not in the later list has lost it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+import structlog
+
+from egress_api.constants import ATTEMPT_LABEL, TASK_LABEL
+from egress_api.states import State
+from egress_operator.cluster import Cluster, pods_path, tasks_path
+from egress_operator.errors import ApiError, ConflictError
+from egress_operator.keys import TaskKey
+from egress_operator.metrics import Metrics
+from egress_operator.orphans import MANAGED_SELECTOR, let_go
+from egress_operator.pod_state import PodView, parse_time
+from egress_operator.probes import WatchHealth
+from egress_operator.settings import Settings
+from egress_operator.workqueue import WorkQueue
+
+RETRY_SECONDS: Final = 10
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """What matters of a task in a list."""
+
+    key: TaskKey
+    uid: str
+    resource_version: str
+    state: State
+    attempt: int
+    stopped_at: datetime | None
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Self:
+        meta, status = raw["metadata"], raw.get("status") or {}
+        return cls(
+            key=TaskKey(meta["namespace"], meta["name"]),
+            uid=meta["uid"],
+            resource_version=meta["resourceVersion"],
+            state=State(status.get("state") or State.ENQUEUED),
+            attempt=status.get("attempt") or 0,
+            stopped_at=parse_time(status.get("stoppedAt")),
+        )
+
+
+class Resync:
+    """Looks at everything from time to time."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        settings: Settings,
+        queue: WorkQueue[TaskKey],
+        watch: WatchHealth,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._queue = queue
+        self._watch = watch
+        self._metrics = metrics
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look at everything now and then every `resyncSeconds`, until cancelled."""
+        while True:
+            pause: float = self._settings.resync_seconds
+            try:
+                await self.once()
+            except ApiError as error:
+                logger.warning("Resync failed", error=str(error))
+                pause = min(pause, RETRY_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def once(self) -> None:
+        """Look at everything once.
+
+        Raises:
+            ApiError: when a list can't be read.
+        """
+        for namespace in self._settings.namespaces:
+            await self._namespace(namespace)
+        self._watch.resynced()
+        self._metrics.resync_seconds.set(self._clock().timestamp())
+
+    async def _namespace(self, namespace: str) -> None:
+        query = {"labelSelector": MANAGED_SELECTOR}
+        pods = [pod async for pod in self._cluster.listed(pods_path(namespace), query=query)]
+        tasks = [_Listed.of(raw) async for raw in self._cluster.listed(tasks_path(namespace))]
+        self._metrics.set_tasks(namespace, Counter(task.state for task in tasks))
+        by_name = {task.key.name: task for task in tasks}
+        for pod in pods:
+            meta = pod["metadata"]
+            self._watch.listed(meta["uid"], meta["resourceVersion"])
+            await self._pod(pod, by_name)
+        for task in tasks:
+            if not task.state.terminal:
+                self._watch.listed(task.uid, task.resource_version)
+            if not task.state.terminal or self._expired(task):
+                self._queue.add(task.key)
+        await self._ceiling(tasks)
+
+    async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:
+        pod = PodView.from_resource(raw)
+        labels = raw["metadata"]["labels"]
+        name, attempt = labels.get(TASK_LABEL, ""), int(labels.get(ATTEMPT_LABEL) or 0)
+        task = tasks.get(name)
+        if task is not None and task.uid == pod.owner_uid and attempt >= task.attempt:
+            self._queue.add(task.key)
+            return
+        # Its task is gone, or went on to a later attempt and then the operator died.
+        grace = self._settings.recorder.grace_seconds
+        again = await let_go(self._cluster, pod, now=self._clock(), grace_seconds=grace)
+        if again is not None and task is None:
+            self._queue.add_after(TaskKey(pod.namespace, name), again)
+
+    def _expired(self, task: _Listed) -> bool:
+        ttl = self._settings.ttl_seconds_after_finished
+        return bool(ttl and task.stopped_at and self._clock() - task.stopped_at >= timedelta(seconds=ttl))
+
+    async def _ceiling(self, tasks: list[_Listed]) -> None:
+        if not self._settings.max_finished:
+            return
+        finished = sorted(
+            (task for task in tasks if task.stopped_at is not None and task.state.terminal),
+            key=lambda task: task.stopped_at or self._clock(),
+            reverse=True,
+        )
+        for task in finished[self._settings.max_finished :]:
+            try:
+                await self._cluster.delete_task(
+                    *task.key, uid=task.uid, resource_version=task.resource_version
+                )
+            except ConflictError:
+                continue
+            self._metrics.tasks_deleted.labels("ceiling").inc()

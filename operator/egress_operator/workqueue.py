@@ -1,0 +1,132 @@
+"""A keyed work queue: what client-go's is to controllers, for asyncio. kopf has none.
+
+- A key that waits is not added twice; a key that is being worked on is put back once it is done: one worker
+  per key at any time, and no change is missed.
+- `add_after` adds later; of several, the earliest counts.
+- `retry` adds after a pause that doubles with each failure of the key; `forget` resets it.
+
+Keys are all it holds: nothing is lost with it that a look at the cluster doesn't bring back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+FIRST_RETRY_SECONDS: Final = 0.25
+LONGEST_RETRY_SECONDS: Final = 60.0
+_LARGEST_EXPONENT: Final = 16
+
+
+class WorkQueue(Generic[Key]):
+    """Keys to be worked on, each by one worker at a time. Must be made inside a running event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready: deque[Key] = deque()
+        self._waiting_since: dict[Key, float] = {}
+        self._busy_since: dict[Key, float] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+        self._available = asyncio.Semaphore(0)
+
+    def add(self, key: Key) -> None:
+        """Have `key` worked on as soon as a worker is free."""
+        self._cancel_timer(key)
+        if key in self._waiting_since:
+            return
+        self._waiting_since[key] = self._loop.time()
+        if key not in self._busy_since:
+            self._make_ready(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have `key` worked on in `seconds`, or earlier if something asks for it earlier."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        when = self._loop.time() + seconds
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= when:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = self._loop.call_at(when, self.add, key)
+
+    def retry(self, key: Key) -> float:
+        """Have `key` worked on again after a failure; return in how many seconds."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        doubled = FIRST_RETRY_SECONDS * (1 << min(failures, _LARGEST_EXPONENT))
+        pause = min(doubled, LONGEST_RETRY_SECONDS)
+        self.add_after(key, pause)
+        return pause
+
+    def forget(self, key: Key) -> None:
+        """Reset the pauses of a key that succeeded."""
+        self._failures.pop(key, None)
+
+    @property
+    def depth(self) -> int:
+        """Number of keys that wait for a worker; not those that wait for their time."""
+        return len(self._waiting_since)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Seconds for which the oldest key has been waiting or worked on; 0 when there is none."""
+        since = [*self._waiting_since.values(), *self._busy_since.values()]
+        return self._loop.time() - min(since) if since else 0.0
+
+    async def get(self) -> Key:
+        """Wait for a key; it is the caller's until `done`."""
+        await self._available.acquire()
+        key = self._ready.popleft()
+        del self._waiting_since[key]
+        self._busy_since[key] = self._loop.time()
+        return key
+
+    def done(self, key: Key) -> None:
+        """Give a key back; if it was added meanwhile, it is ready again."""
+        del self._busy_since[key]
+        if key in self._waiting_since:
+            self._make_ready(key)
+
+    async def work(
+        self,
+        process: Callable[[Key], Awaitable[float | None]],
+        *,
+        on_error: Callable[[Key, Exception, float], None],
+    ) -> None:
+        """Work on keys, one after the other, until cancelled.
+
+        Args:
+            process: works on a key; returns in how many seconds it wants it again, if it does.
+            on_error: is told the key, what was raised and in how many seconds the key is tried again.
+        """
+        while True:
+            key = await self.get()
+            try:
+                again = await process(key)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again, later and later
+                on_error(key, error, self.retry(key))
+            else:
+                self.forget(key)
+                if again is not None:
+                    self.add_after(key, again)
+            finally:
+                self.done(key)
+
+    def close(self) -> None:
+        """Cancel what waits for its time."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _make_ready(self, key: Key) -> None:
+        self._ready.append(key)
+        self._available.release()
+
+    def _cancel_timer(self, key: Key) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
