@@ -66,6 +66,10 @@ class VideoFeed:
                 self.on_shape()
             return pts
 
+    def show_later(self, shift: int) -> None:
+        """Show pictures so many nanoseconds after their own time, from now on, gently."""
+        self._timeline.shift = shift
+
     def close(self) -> None:
         """Want no more pictures."""
         with self._lock:

@@ -21,6 +21,7 @@ from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.errors import JoinRefused, SourceClosed, SourceUnreachable
 from egress_recorder.capture.events import Change, Event, Participant, Warned
 from egress_recorder.capture.livekit_frames import CloseTap, Taps, open_taps
+from egress_recorder.capture.livekit_sync import FIRST_GUESS, Receipt, receipt, video_shift
 from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain
 from egress_recorder.capture.sources import Stage
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 LEAVE_SECONDS = 3.0
+STEP_SECONDS = 1.0
 SOUND, CAMERA, OTHER = range(3)
 
 
@@ -38,7 +40,10 @@ class _Live:
     identity: str
     feed: Feed
     close: CloseTap
+    track: Any
     quality: int | None = None
+    measured: tuple[Receipt, Receipt] | None = None
+    """What had been received at the last but one look, and at the last."""
 
 
 class LiveKitSource:
@@ -53,6 +58,7 @@ class LiveKitSource:
         self._order: dict[str, int] = {name: place for place, name in enumerate(config.users)}
         self._present: set[str] = set()
         self._leaving = False
+        self._keeping_step: asyncio.Task[None] | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def join(self) -> None:
@@ -111,10 +117,13 @@ class LiveKitSource:
         )
         room.on("reconnected", self._subscribe_all)
         self._subscribe_all()
+        self._keeping_step = asyncio.ensure_future(self._keep_in_step())
 
     async def leave(self) -> None:
         """Leave the room, and give up after a moment if it does not let go."""
         self._leaving = True
+        if self._keeping_step is not None:
+            self._keeping_step.cancel()
         for live in self._live.values():
             live.close()
         self._live.clear()
@@ -171,16 +180,17 @@ class LiveKitSource:
         if publication.kind == rtc.TrackKind.KIND_VIDEO:
             kind = CAMERA if publication.source == rtc.TrackSource.SOURCE_CAMERA else OTHER
             video = self._stage.add_video(order=(self._order.setdefault(identity, len(self._order)), kind))
+            video.show_later(FIRST_GUESS)
             video.on_cell = lambda height: self._choose_layer(publication, height)
             close = self._taps.video(track, video)
-            self._live[publication.sid] = _Live(identity=identity, feed=video, close=close)
+            self._live[publication.sid] = _Live(identity=identity, feed=video, close=close, track=track)
             self._emit(Participant(identity=identity, change=Change.VIDEO_ON))
         elif publication.kind == rtc.TrackKind.KIND_AUDIO:
             audio = self._stage.add_audio()
             close = self._taps.audio(
                 track, audio, sample_rate=self._config.sample_rate, channels=self._config.channels
             )
-            self._live[publication.sid] = _Live(identity=identity, feed=audio, close=close)
+            self._live[publication.sid] = _Live(identity=identity, feed=audio, close=close, track=track)
             self._emit(Participant(identity=identity, change=Change.AUDIO_ON))
 
     def _off(self, sid: str) -> None:
@@ -209,6 +219,22 @@ class LiveKitSource:
         if quality != live.quality:
             live.quality = quality
             publication.set_video_quality(quality)
+
+    async def _keep_in_step(self) -> None:
+        """Hold everybody's pictures back to where their sound is."""
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            for sid, live in list(self._live.items()):
+                counted = await receipt(live.track) if sid in self._live else None
+                if counted is not None:
+                    live.measured = (live.measured[1] if live.measured else counted, counted)
+            sounds = {live.identity: live for live in self._live.values() if isinstance(live.feed, AudioFeed)}
+            for picture in self._live.values():
+                sound = sounds.get(picture.identity)
+                if sound and isinstance(picture.feed, VideoFeed) and picture.measured and sound.measured:
+                    shift = video_shift(sound.measured, picture.measured)
+                    if shift is not None:
+                        picture.feed.show_later(shift)
 
     def _on_broken(self, name: str) -> None:
         for sid, live in list(self._live.items()):

@@ -14,7 +14,13 @@ from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
 from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.grid import cells, fit
 from egress_recorder.capture.gst import Gst
-from egress_recorder.capture.pipeline import FROZEN_AFTER, audio_branch, video_branch, video_caps
+from egress_recorder.capture.pipeline import (
+    FROZEN_AFTER,
+    audio_branch,
+    encoder_delay,
+    video_branch,
+    video_caps,
+)
 from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
 
 
@@ -47,7 +53,9 @@ class Mixer:
     def add_audio(self) -> AudioFeed:
         """Make a feed for sound."""
         timeline = AudioTimeline(
-            base_time=self._pipeline.get_base_time(), sample_rate=self._config.sample_rate
+            base_time=self._pipeline.get_base_time(),
+            sample_rate=self._config.sample_rate,
+            encoder_delay=encoder_delay(self._config),
         )
         name, bin_ = self._branch("audio", audio_branch(self._config))
         feed = AudioFeed(name=name, bin_=bin_, timeline=timeline)

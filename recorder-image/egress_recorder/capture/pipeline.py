@@ -18,9 +18,6 @@ MIX_LATENCY = 300 * MILLISECOND
 FROZEN_AFTER = 5 * SECOND
 """A picture that stands still for so long is a dead connection: black instead."""
 
-AAC_FRAME = 1024
-"""Samples in an AAC frame; the encoder's own delay is one frame."""
-
 
 def video_caps(*, width: int, height: int) -> str:
     """Describe raw pictures of one size, as every part of the pipeline passes them on."""
@@ -35,6 +32,11 @@ def source_video_caps(*, width: int, height: int) -> str:
 def audio_caps(config: CaptureConfig) -> str:
     """Describe raw sound, the same from the source to the encoder, so that nothing resamples."""
     return f"audio/x-raw,format=S16LE,layout=interleaved,rate={config.sample_rate},channels={config.channels}"
+
+
+def encoder_delay(config: CaptureConfig) -> int:
+    """Give the nanoseconds the AAC encoder puts in front: one frame, which a transport stream cannot announce."""
+    return 1024 * SECOND // config.sample_rate
 
 
 def output_pipeline(config: CaptureConfig, *, threads: int) -> str:

@@ -19,23 +19,40 @@ class VideoTimeline:
     base_time: int
     """The pipeline's, in nanoseconds of CLOCK_MONOTONIC."""
     frame_rate: int
+    shift: int = 0
+    """How much later than its render time a picture is shown, to be in step with the sound."""
     trusted_skew: int = SECOND
     """A render time further from now than this is not one."""
+    slew: float = 0.1
+    """The shift follows a new one by so much of the time that passes: nobody sees it."""
     _last: int = -1
+    _shifted: int | None = None
+    _seen: int = 0
 
     def stamp(self, *, timestamp_us: int, now: int) -> int | None:
-        """Give a picture's running time, or None to drop it: too early after the last one, or out of order."""
+        """Give a picture's running time, or None to drop it: too early after the last one, or out of order.
+
+        Half a slot is added: the compositor shows a picture in the slot it begins in, so from up to a slot too early.
+        """
         arrival = now - self.base_time
         pts = timestamp_us * 1000 - self.base_time
         if timestamp_us <= 0 or abs(pts - arrival) > self.trusted_skew:
             pts = arrival
-        pts = max(pts, 0)
+        pts = max(pts + self._shift_at(arrival) + SECOND // (2 * self.frame_rate), 0)
         # three quarters of a slot: a source at the output's own rate may jitter and loses nothing, one at twice
         # the rate loses every second picture before a pixel is touched
         if self._last >= 0 and pts - self._last < SECOND * 3 // (4 * self.frame_rate):
             return None
         self._last = pts
         return pts
+
+    def _shift_at(self, now: int) -> int:
+        """Move towards the wanted shift."""
+        step = int(self.slew * max(0, now - self._seen))
+        current = self.shift if self._shifted is None else self._shifted
+        self._shifted = current + max(-step, min(step, self.shift - current))
+        self._seen = now
+        return self._shifted
 
 
 @dataclass(kw_only=True)
@@ -46,6 +63,8 @@ class AudioTimeline:
     sample_rate: int
     pulled_every: int = 10 * MILLISECOND
     """The SDK's timer: the last such piece of a frame begins to sound when the frame arrives."""
+    encoder_delay: int = 0
+    """What the encoder puts in front; the sound is placed earlier by so much."""
     tolerance: int = 80 * MILLISECOND
     """Beyond this the timer has stalled or skipped, and the anchor is set anew."""
     _anchor: int | None = None
@@ -54,6 +73,7 @@ class AudioTimeline:
     def stamp(self, *, samples: int, now: int) -> tuple[int, bool]:
         """Give a frame's running time, and whether it does not follow on the one before."""
         arrival = now - self.base_time - self._length(samples) + self.pulled_every
+        arrival -= self.encoder_delay
         expected = None if self._anchor is None else self._anchor + self._length(self._samples)
         if expected is None or abs(expected - arrival) > self.tolerance:
             self._anchor, self._samples = max(0, arrival), samples
