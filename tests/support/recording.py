@@ -39,6 +39,8 @@ __all__ = [
 
 WIDE_PICTURE = 1280
 SMALL_PICTURE = 640
+TINY_PICTURE = 64
+"""Enough where nobody is looked for: whether a picture decodes does not depend on its size."""
 FEW_PEOPLE = 4
 """Up to so many the strips can be read at half size: a cell is half as wide as the picture."""
 
@@ -184,9 +186,9 @@ class Recording:
     def _watch(self, people: Sequence[Any]) -> Watched:
         if not self.parts:
             return Watched(times=np.empty(0), walls=np.empty(0), people={})
-        small = SMALL_PICTURE if len(people) <= FEW_PEOPLE else WIDE_PICTURE
+        small = (SMALL_PICTURE if len(people) <= FEW_PEOPLE else WIDE_PICTURE) if people else TINY_PICTURE
         width = min(self.streams.width, small)
-        height = self.streams.height * width // self.streams.width // 4 * 4
+        height = max(4, self.streams.height * width // self.streams.width // 4 * 4)
 
         def look(part: Part) -> list[Sightings]:
             frames, complaint = recording_media.decode(part.segment.path, width=width, height=height)

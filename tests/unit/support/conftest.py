@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from egress_api.base import to_rfc3339_millis
-from support import demo, publishers, recording_media
+from support import demo, publishers, recording, recording_media
 
 WIDTH, HEIGHT, RATE = 640, 360, 30
 SECONDS = 6
@@ -156,10 +156,16 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return get
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def good(recipes: Callable[..., Path]) -> Path:
     """A recording without a fault; nobody may change it."""
     return recipes()
+
+
+@pytest.fixture(scope="session")
+def read(good: Path) -> recording.Recording:
+    """The good recording, read once: what one test had decoded serves the next."""
+    return recording.load(good)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from support import publishers
 from support.recording import (
+    Recording,
     av_offsets,
     beeps,
     flashes,
@@ -30,8 +31,8 @@ FRAME = 1 / 30
 LATENCY = 0.3
 
 
-def test_people_are_found_in_their_cells(good: Path) -> None:
-    seen = visible_users(load(good), at=2.5, people=[*PEOPLE, STRANGER])
+def test_people_are_found_in_their_cells(read: Recording) -> None:
+    seen = visible_users(read, at=2.5, people=[*PEOPLE, STRANGER])
 
     assert seen.keys() == {"user1", "user2"}
     left, right = grid(2)
@@ -48,35 +49,35 @@ def test_a_leaver_is_gone_from_the_moment_they_left(recipes: Callable[..., Path]
     assert tones(there, people=PEOPLE) == {"user1": [True] * 6, "user2": [True] * 3 + [False] * 3}
 
 
-def test_flashes_come_with_the_frame_of_the_whole_second(good: Path) -> None:
-    for moments in flashes(load(good), people=PEOPLE).values():
+def test_flashes_come_with_the_frame_of_the_whole_second(read: Recording) -> None:
+    for moments in flashes(read, people=PEOPLE).values():
         late = moments - (FIRST_WHOLE_SECOND + np.arange(6))
         assert (late >= -0.001).all()
         assert (late <= FRAME + 0.001).all()
 
 
-def test_beeps_are_found_to_two_milliseconds(good: Path) -> None:
-    for moments in beeps(load(good), people=PEOPLE).values():
+def test_beeps_are_found_to_two_milliseconds(read: Recording) -> None:
+    for moments in beeps(read, people=PEOPLE).values():
         assert moments == pytest.approx(FIRST_WHOLE_SECOND + np.arange(6), abs=0.002)
 
 
-def test_sound_and_picture_belong_together(good: Path) -> None:
-    for offsets in av_offsets(load(good), people=PEOPLE).values():
+def test_sound_and_picture_belong_together(read: Recording) -> None:
+    for offsets in av_offsets(read, people=PEOPLE).values():
         assert len(offsets.each) == 6
         assert abs(offsets.median) < FRAME
         assert offsets.spread < 0.005
 
 
-def test_late_sound_is_measured(good: Path, recipes: Callable[..., Path]) -> None:
-    before = av_offsets(load(good), people=PEOPLE)["user1"].median
+def test_late_sound_is_measured(read: Recording, recipes: Callable[..., Path]) -> None:
+    before = av_offsets(read, people=PEOPLE)["user1"].median
 
     late = av_offsets(load(recipes(sound_late=0.150)), people=PEOPLE)["user1"].median
 
     assert late - before == pytest.approx(0.150, abs=0.003)
 
 
-def test_strips_tell_how_far_the_recording_is_behind(good: Path) -> None:
-    for strip in strips(load(good), people=PEOPLE).values():
+def test_strips_tell_how_far_the_recording_is_behind(read: Recording) -> None:
+    for strip in strips(read, people=PEOPLE).values():
         assert strip.readable > 0.99
         assert strip.backwards == 0
         # a picture is up to 1/15 s old by the time the next one comes
@@ -90,31 +91,29 @@ def test_a_frozen_picture_is_measured(recipes: Callable[..., Path]) -> None:
     assert strip.longest_freeze == pytest.approx(2.0, abs=0.1)
 
 
-def test_who_is_not_there_is_neither_seen_nor_heard(good: Path) -> None:
-    there = load(good)
-
-    assert flashes(there, people=[STRANGER])["stranger"].size == 0
-    assert beeps(there, people=[STRANGER])["stranger"].size == 0
-    assert tones(there, people=[STRANGER]) == {"stranger": [False] * 6}
-    assert strips(there, people=[STRANGER]) == {}
-    assert np.isnan(av_offsets(there, people=[STRANGER])["stranger"].median)
+def test_who_is_not_there_is_neither_seen_nor_heard(read: Recording) -> None:
+    assert flashes(read, people=[STRANGER])["stranger"].size == 0
+    assert beeps(read, people=[STRANGER])["stranger"].size == 0
+    assert tones(read, people=[STRANGER]) == {"stranger": [False] * 6}
+    assert strips(read, people=[STRANGER]) == {}
+    assert np.isnan(av_offsets(read, people=[STRANGER])["stranger"].median)
 
 
-def test_a_time_outside_of_the_recording_is_refused(good: Path) -> None:
+def test_a_time_outside_of_the_recording_is_refused(read: Recording) -> None:
     with pytest.raises(RuntimeError, match=r"7\.000 s is outside of the recording of 6\.000 s"):
-        visible_users(load(good), at=7, people=PEOPLE)
+        visible_users(read, at=7, people=PEOPLE)
 
 
-def test_a_frame_can_be_saved(good: Path, tmp_path: Path) -> None:
+def test_a_frame_can_be_saved(read: Recording, tmp_path: Path) -> None:
     picture = tmp_path / "frame.png"
 
-    load(good).save_frame(picture, at=4.5)
+    read.save_frame(picture, at=4.5)
 
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_summary_reads_as_a_table(good: Path) -> None:
-    text = str(summary(load(good), people=PEOPLE))
+def test_the_summary_reads_as_a_table(read: Recording) -> None:
+    text = str(summary(read, people=PEOPLE))
 
     assert "file_output.m3u8: 3 segments, 0 discontinuities" in text
     assert "h264 Main 640x360, 30.00 frames a second" in text
