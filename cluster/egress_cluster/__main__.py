@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from . import builds, demo, engine, gobuild
+from . import builds, demo, engine, gobuild, leftovers
 from . import deploy as deployment
 from .cluster import Cluster
 from .errors import ClusterError
@@ -70,6 +70,10 @@ def down(*, name: Name = "egress") -> None:
         step(f"cluster {name} down", progress=False),
     ):
         found = engine.find(settings)
+        if found is None and leftovers.our_containers(settings):
+            found = engine.ensure(
+                settings
+            )  # a killed engine's containers: the next start would bring them back
         if found is None:
             engine.stop(settings)  # a killed one may have left something
             return

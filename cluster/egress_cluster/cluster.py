@@ -7,6 +7,7 @@ one that a killed run or engine left is deleted and made anew, for a node whose 
 import json
 import re
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from . import dns, gobuild
@@ -18,6 +19,7 @@ from .run import run, say, step, succeeds
 from .settings import Settings
 
 _NETWORK = "kind"
+_FIRST_START_SECONDS = 60  # from a container's creation to its first start; 1 here
 
 
 class Cluster:
@@ -45,11 +47,20 @@ class Cluster:
         states = self.node_states()
         if len(states) != 1 + self._settings.workers or any(state != "running" for state in states.values()):
             return False
+        if any(self._restarted(node) for node in states):
+            return False
         export = [self._kind, "export", "kubeconfig", "--name", self._settings.name]
         export += ["--kubeconfig", str(self._settings.kubeconfig)]
         if not succeeds(export, seconds=30, env=self._environment):
             return False
         return succeeds([self._kubectl, "get", "--raw", "/readyz"], seconds=10, env=self._environment)
+
+    def _restarted(self, node: str) -> bool:
+        """Tell whether Docker started a node again later (after the engine's end): its address may be another now."""
+        form = "{{.Created}} {{.State.StartedAt}}"
+        times = self._engine.docker("inspect", "--format", form, node, settings=self._settings).split()
+        created, started = (datetime.fromisoformat(f"{time[:19]}+00:00") for time in times)
+        return (started - created).total_seconds() > _FIRST_START_SECONDS
 
     @property
     def control_plane(self) -> str:

@@ -12,8 +12,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .errors import CommandFailed
-from .run import run
+from .errors import ClusterError, CommandFailed
+from .run import run, wait_until
 from .settings import Settings
 
 _PROGRAMS = {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "docker-proxy"}
@@ -45,14 +45,55 @@ def clear_engine_runtime(settings: Settings) -> None:
     """Take away what our engine left once no dockerd of ours runs: the cache's data stays."""
     if our_daemons(settings):
         return
-    for pid in our_processes(settings):
+    containers = our_containers(settings)
+    for pid in [*our_processes(settings), *container_processes(containers)]:
         _kill(pid)
+    _remove_cgroups(containers)
     roots = (str(settings.engine_run), str(settings.engine_root))
     for mount in mounts_below(Path("/proc/self/mountinfo").read_text(), roots):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True, timeout=30)
     shutil.rmtree(settings.engine_run, ignore_errors=True)
     if not _another_engine(settings):
         _clear_network()
+        for parent in Path("/sys/fs/cgroup").glob("*/docker"):
+            for folder in (parent / "buildkit", parent):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def our_containers(settings: Settings) -> list[str]:
+    """Give the ids of the containers in our engine's data."""
+    folder = settings.engine_root / "containers"
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def container_processes(containers: list[str], *, proc: Path = Path("/proc")) -> list[int]:
+    """Find what still runs in these containers: they outlive an engine that is killed, and nobody else ends them."""
+    found = []
+    for folder in proc.iterdir():
+        try:
+            groups = (folder / "cgroup").read_text() if folder.name.isdigit() else ""
+        except OSError:
+            continue  # it ended meanwhile
+        if any(container in groups for container in containers):
+            found.append(int(folder.name))
+    return found
+
+
+def _remove_cgroups(containers: list[str], *, root: Path = Path("/sys/fs/cgroup")) -> None:
+    """Delete the control groups of containers whose processes have ended."""
+    with contextlib.suppress(ClusterError):  # one that cannot die keeps its group; the engine uses another
+        wait_until("the containers' processes end", lambda: not container_processes(containers), seconds=10)
+    for container in containers:
+        for top in [
+            *root.glob(f"*/docker/{container}"),
+            *root.glob(f"system.slice/docker-{container}.scope"),
+        ]:
+            for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            with contextlib.suppress(OSError):
+                top.rmdir()
 
 
 def mounts_below(mountinfo: str, roots: tuple[str, ...]) -> list[str]:
