@@ -137,6 +137,16 @@ class Recording:
         """Pictures by the second, counted."""
         return sum(len(part.segment.video.pts) for part in self.parts) / self.seconds if self.parts else 0.0
 
+    @property
+    def keyframe_seconds(self) -> float:
+        """The longest time from one keyframe to the next, or to the segment's end: what a player may have to skip."""
+        longest = 0.0
+        for part in self.parts:
+            video = part.segment.video
+            moments = np.append(np.sort(video.pts[video.key]), video.end)
+            longest = max(longest, float(np.diff(moments).max(initial=0.0)))
+        return longest
+
     def problems(self, *, ended: bool = True, people: Sequence[Any] = ()) -> list[str]:
         """Say all that is wrong with the recording, as sentences.
 

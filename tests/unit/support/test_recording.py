@@ -32,6 +32,7 @@ def test_streams_and_length_are_read_from_the_media(good: Path) -> None:
     assert (there.streams.audio_codec, there.streams.sample_rate, there.streams.channels) == ("aac", 48000, 2)
     assert there.frames_per_second == pytest.approx(30, rel=0.01)
     assert there.seconds == pytest.approx(6, abs=0.05)
+    assert there.keyframe_seconds == pytest.approx(2, abs=0.04)
 
 
 @pytest.mark.parametrize(
