@@ -29,7 +29,8 @@ else
   echo current $(cat memory/memory.usage_in_bytes); echo peak $(cat memory/memory.max_usage_in_bytes)
 fi
 for process in /proc/[0-9]*; do
-  [ -r $process/stat ] && echo process $(tr '\\0' ' ' < $process/cmdline | cut -c1-60 | tr ' ' '+') $(cut -d')' -f2 $process/stat | cut -d' ' -f13,14)
+  [ $process = /proc/$$ ] || [ ! -r $process/stat ] ||
+  echo process $(tr '\\0\\n' '  ' < $process/cmdline | cut -c1-60 | tr ' ' '+') $(cut -d')' -f2 $process/stat | cut -d' ' -f13,14)
 done
 echo hz $(getconf CLK_TCK)
 true
