@@ -18,6 +18,7 @@ from egress_gateway.watch import TaskWatch
 
 HEALTH = web.AppKey("health", Health)
 CACHE = web.AppKey("cache", TaskCache)
+WATCH = web.AppKey("watch", TaskWatch)
 
 
 def create_app(cluster: Cluster, settings: Settings) -> web.Application:
@@ -32,6 +33,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     app.add_routes([*routes.table(), *health.table()])
     app[HEALTH] = health
     app[CACHE] = cache
+    app[WATCH] = watch
 
     async def watching(_: web.Application) -> AsyncIterator[None]:
         running = asyncio.create_task(watch.run(), name="watch")

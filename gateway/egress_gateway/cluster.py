@@ -142,6 +142,10 @@ class Cluster:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ClusterUnreachableError(f"the watch broke: {_words(error)}") from error
         finally:
+            # There is nothing to say goodbye to: an orderly TLS end would outlive the loop.
+            connection = answer.response.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
             answer.response.close()
 
     async def _json(

@@ -6,6 +6,7 @@ values of local variables: an access token has no way in.
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -29,15 +30,15 @@ _SHARED: list[Processor] = [
 ]
 
 
-def configure_logs(level: LogLevel) -> None:
-    """Send everything that is logged in this process, by any library, to standard output as JSON."""
+def configure_logs(level: LogLevel, *, stream: TextIO = sys.stdout) -> None:
+    """Send everything that is logged in this process, by any library, to `stream` as JSON."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

@@ -1,0 +1,138 @@
+"""What the gateway's API tests hold in their hands: an administrator, and gateways in this process.
+
+The gateways get exactly the rights that the chart gives them (charts/egress-operator/files/rights.yaml).
+"""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
+
+from egress_api.constants import GROUP, PLURAL, VERSION
+from egress_cluster.apiserver import ApiServer
+from egress_gateway.app import CACHE, create_app
+from egress_gateway.cluster import Cluster
+from egress_gateway.settings import Settings
+
+RIGHTS = Path(__file__).resolve().parents[2] / "charts/egress-operator/files/rights.yaml"
+
+Client = TestClient[Any, Any]
+MakeGateway = Callable[..., Awaitable[Client]]
+
+
+@dataclass(frozen=True)
+class Admin:
+    """The cluster's administrator, who can see and change everything in one namespace."""
+
+    server: ApiServer
+    namespace: str
+
+    @property
+    def tasks_path(self) -> str:
+        return f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{PLURAL}"
+
+    def tasks(self) -> list[dict[str, Any]]:
+        return list(self.server.request("GET", self.tasks_path)["items"])
+
+    def task(self, name: str) -> dict[str, Any]:
+        return dict(self.server.request("GET", f"{self.tasks_path}/{name}"))
+
+    def secrets(self) -> list[dict[str, Any]]:
+        return list(self.server.request("GET", f"/api/v1/namespaces/{self.namespace}/secrets")["items"])
+
+    def set_status(self, name: str, **status: Any) -> None:
+        """Play the operator."""
+        task = self.task(name)
+        task["status"] = {**task.get("status", {}), **status}
+        self.server.request("PUT", f"{self.tasks_path}/{name}/status", body=task)
+
+    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.server.request("POST", path, body=body))
+
+    def delete_task(self, name: str) -> None:
+        self.server.request("DELETE", f"{self.tasks_path}/{name}")
+
+
+def give_rights(server: ApiServer, namespace: str) -> Path:
+    """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""
+    rules = [
+        {key: value for key, value in rule.items() if key != "why"}
+        for rule in yaml.safe_load(RIGHTS.read_text())["gateway"]
+    ]
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    group = "rbac.authorization.k8s.io"
+    server.request(
+        "POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", body={"metadata": {"name": "gateway"}}
+    )
+    server.request("POST", f"{rbac}/roles", body={"metadata": {"name": "gateway"}, "rules": rules})
+    server.request(
+        "POST",
+        f"{rbac}/rolebindings",
+        body={
+            "metadata": {"name": "gateway"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "gateway"},
+            "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace}],
+        },
+    )
+    return server.service_account("gateway", namespace=namespace)
+
+
+async def until(what: str, probe: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
+    """Ask until the answer is yes, and fail with `what` was waited for."""
+    deadline = time.monotonic() + seconds
+    while not await probe():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        await asyncio.sleep(0.02)
+
+
+async def gateway_of(
+    kubeconfig: Path, namespace: str, aiohttp_client: AiohttpClient, settings: dict[str, Any]
+) -> Client:
+    """Start a gateway in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(kubeconfig))
+        patch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        made = Settings(namespace=namespace, **settings)
+        cluster = await Cluster.connect(made)
+    return await aiohttp_client(create_app(cluster, made))
+
+
+async def until_ready(client: Client) -> Client:
+    async def ready() -> bool:
+        return (await client.get("/readyz")).status == 200
+
+    await until("the gateway is ready", ready)
+    return client
+
+
+def cached(client: Client, name: str) -> bool:
+    """Tell whether the gateway's cache knows a task."""
+    assert client.app is not None
+    return client.app[CACHE].get(name) is not None
+
+
+def kubectl(admin: Admin, *arguments: str, manifest: str = "") -> str:
+    """Run kubectl as the administrator."""
+    return subprocess.run(
+        [
+            str(admin.server.kubectl),
+            "--kubeconfig",
+            str(admin.server.kubeconfig),
+            "-n",
+            admin.namespace,
+            *arguments,
+        ],
+        input=manifest,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
