@@ -107,18 +107,24 @@ def run(
 def _captured(
     command: list[str], *, seconds: float, env: Mapping[str, str] | None, cwd: Path | None, stdin: str | None
 ) -> str:
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd, text=True,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        out, err = process.communicate(input=stdin, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        _end_group(process)
-        raise CommandFailed(command, code=None, tail=f"no end after {seconds:.0f} s") from None
-    except BaseException:
-        _end_group(process)
-        raise
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        env=env,
+        cwd=cwd,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(input=stdin, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end_group(process)
+            raise CommandFailed(command, code=None, tail=f"no end after {seconds:.0f} s") from None
+        except BaseException:
+            _end_group(process)
+            raise
     if process.returncode != 0:
         raise CommandFailed(command, code=process.returncode, tail=err or out)
     return out
