@@ -201,7 +201,7 @@ def test_an_uninstall_first_ends_recordings_with_rights_of_its_own() -> None:
     ]
     job = rendered.one("Job", "egress-uninstall")["spec"]
     assert job["template"]["spec"]["serviceAccountName"] == "egress-uninstall"
-    assert job["template"]["spec"]["containers"][0]["command"][-3:] == ["release", "--timeout", "150"]
+    assert job["template"]["spec"]["containers"][0]["command"][-3:] == ["release", "--wait-seconds", "150"]
     assert job["activeDeadlineSeconds"] < 300  # Helm's own patience
     weights = {item["kind"]: int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for item in hooks}
     assert weights["Role"] < weights["RoleBinding"] < weights["Job"]
