@@ -7,7 +7,7 @@ Must not: be the place where anything is decided. Times are unix seconds, durati
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -103,9 +103,11 @@ def parse_event(line: str | bytes) -> Event:
     kind = _KINDS.get(given.get("event", "")) if isinstance(given, dict) else None
     if kind is None:
         raise ValueError(f"not a capture event: {line!r:.200}")
-    fields = {name: given[name] for name in kind.__dataclass_fields__ if name in given}
+    values = {item.name: given[item.name] for item in fields(kind) if item.name in given}
+    if "change" in values:
+        values["change"] = Change(values["change"])
     try:
-        return kind(**fields)
+        return kind(**values)
     except TypeError as error:
         raise ValueError(f"a {kind.event} event lacks fields: {error}") from error
 

@@ -1,0 +1,79 @@
+"""What is known while the recorder runs: read by /status, /metrics and the probes, written by the flow.
+
+Pure state and the two reports made of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from egress_api.constants import MANIFEST_NAME
+from egress_api.recorder import RecorderConfig
+from egress_api.results import LiveReport, RecorderPhase, TerminationSummary
+from egress_recorder.ending import Ending
+from egress_recorder.people import People
+from egress_recorder.recording import Recording, object_uri
+
+
+@dataclass(slots=True)
+class Live:
+    """The facts of this attempt."""
+
+    config: RecorderConfig
+    people: People
+    beat_at: float
+    """Monotonic seconds at which the main flow last moved."""
+    phase: RecorderPhase = RecorderPhase.STARTING
+    recording: Recording | None = None
+    claimed: bool = False
+    """Whether the manifest in the store is ours."""
+    joined_at: datetime | None = None
+    producing: bool = False
+    """Whether this attempt's pipeline has produced a frame."""
+    message: str = "The recorder starts."
+    frames: int = 0
+    dropped: int = 0
+    warnings: int = 0
+    restarts: int = 0
+    upload_failures: int = 0
+    uploaded: int = 0
+    uploaded_bytes: int = 0
+    playlist_sha256: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has joined and its pipeline runs; it stays so while a dead capture is replaced."""
+        return self.joined_at is not None and self.producing
+
+    def status(self) -> LiveReport:
+        """Return the body of /status."""
+        book = self.recording
+        files = book.files(playlist_sha256=self.playlist_sha256) if book else []
+        return LiveReport(
+            attempt=self.config.attempt,
+            joined_at=self.joined_at,
+            first_frame_at=book.first_frame_at if book else None,
+            recorded_seconds=book.listed_seconds if book else 0.0,
+            files=files,
+            files_total=len(files),
+            manifest_uri=self._manifest_uri(),
+            message=self.message,
+            phase=self.phase,
+            pending_bytes=book.pending_bytes if book else 0,
+            participants=self.people.active,
+        )
+
+    def summary(self, ending: Ending, *, uploaded: bool, now: datetime) -> TerminationSummary:
+        """Return the last words."""
+        said = self.status().model_dump(exclude={"phase", "pending_bytes", "participants", "message"})
+        return TerminationSummary(
+            **said,
+            message=ending.message,
+            outcome=ending.outcome,
+            reason=ending.reason,
+            retryable=ending.retryable,
+            uploaded=uploaded,
+            ended_at=now,
+        )
+
+    def _manifest_uri(self) -> str | None:
+        return object_uri(self.config, MANIFEST_NAME) if self.claimed else None

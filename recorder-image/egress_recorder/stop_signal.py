@@ -1,0 +1,35 @@
+"""The wish to end: SIGTERM once means in order, twice means at once."""
+
+import asyncio
+import contextlib
+
+
+class StopSignal:
+    """Set by signal handlers, watched by everything that waits."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self.asked_at: float | None = None
+        """Monotonic seconds of the first request: the Pod's grace period counts from here."""
+        self.hurry = False
+        """Whether it was asked for again: no more waiting."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether an end was asked for."""
+        return self._asked.is_set()
+
+    def ask(self, *, now: float) -> None:
+        """Ask for the end; again, to hurry."""
+        if self.asked_at is not None:
+            self.hurry = True
+            return
+        self.asked_at = now
+        self._asked.set()
+
+    async def wait(self, *, seconds: float) -> bool:
+        """Wait until asked, at most so long; return whether it was."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        return self.asked
