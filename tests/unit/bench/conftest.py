@@ -1,0 +1,6 @@
+"""`bench` lies at the top of the checkout, beside `operator/`: it goes last on the path, never first."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[3]))

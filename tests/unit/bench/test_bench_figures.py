@@ -1,0 +1,83 @@
+"""The bench's arithmetic: what the kernel's files say, and what the page makes of it."""
+
+import pytest
+from bench import cost
+from bench.__main__ import page
+from bench.latency import Latency
+from bench.machine import Machine
+from bench.tasks import BenchError
+
+CGROUP_V1 = """usage_nsec 25408880000
+file 1695744
+anon 90000000
+shmem 1000000
+inactive_file 1196032
+current 120000000
+peak 130000000
+process python3+-m+egress_recorder+ 150 50
+process python3+-m+egress_recorder.capture+ 1000 240
+hz 100
+"""
+CGROUP_V2 = """usage_usec 25408880
+anon 90000000
+file 1695744
+shmem 1000000
+inactive_file 1196032
+current 120000000
+peak 130000000
+hz 100
+"""
+
+
+@pytest.mark.parametrize("text", [CGROUP_V1, CGROUP_V2])
+def test_both_kinds_of_cgroup_are_read(text: str) -> None:
+    sample = cost.parse(text, at=5.0)
+
+    assert sample.cpu_seconds == pytest.approx(25.40888)
+    assert sample.resident_bytes == 91_000_000
+    assert sample.working_set_bytes == 120_000_000 - 1_196_032
+
+
+def test_processes_are_told_apart_by_their_command_line() -> None:
+    assert cost.parse(CGROUP_V1, at=0).processes == {
+        "python3 -m egress_recorder": 2.0,
+        "python3 -m egress_recorder.capture": 12.4,
+    }
+
+
+def test_a_container_without_the_files_is_an_error_with_what_it_said() -> None:
+    with pytest.raises(BenchError, match="no such file"):
+        cost.parse("cat: no such file\n", at=0)
+
+
+def sample(at: float, cpu: float, resident: int, **processes: float) -> cost.Sample:
+    return cost.Sample(
+        at=at, cpu_seconds=cpu, resident_bytes=resident, working_set_bytes=resident + 5, processes=processes
+    )
+
+
+def test_cores_are_what_was_spent_by_the_time_that_went_by() -> None:
+    found = cost.summed([sample(10, 100, 7, a=1), sample(15, 101, 9, a=2), sample(70, 118, 8, a=10, b=0.1)])
+
+    assert found.seconds == 60
+    assert found.cores == pytest.approx(0.3)
+    assert found.resident_bytes == 9
+    assert found.processes == {"a": pytest.approx(0.15)}
+
+
+def test_the_page_holds_every_table() -> None:
+    machine = Machine(
+        cpu="A CPU", cores=2, memory_gib=24, kernel="6.18, cgroup v1", kubernetes="v1.34.4", nodes=1,
+        load_before=0.5, date="2026-11-23",
+    )  # fmt: skip
+    times = Latency(
+        post=[0.01, 0.02, 0.03], processing=[1.0, 2.0, 3.0], segment=[6.0, 7.0, 8.0], stop=[1.0, 1.0, 1.0]
+    )
+    spent = cost.summed([sample(0, 0, 1_000_000), sample(60, 18, 2_000_000)])
+
+    text = page(machine, times, spent, runs=3)
+
+    assert "| CPU | A CPU, 2 cores |" in text
+    assert "| POST answered | 20 ms | 29 ms | 30 ms |" in text
+    assert "| POST → PROCESSING | 2.00 s | 2.90 s | 3.00 s |" in text
+    assert "| CPU | 0.30 cores |" in text
