@@ -115,7 +115,7 @@ def release(cluster: Cluster) -> Iterator[Cluster]:
 def test_the_api_server_takes_everything_and_warns_of_nothing(cluster: Cluster) -> None:
     values = {**OWN, "crds": {"install": False}, "gateway": {"replicas": 2}}
     command = [str(cluster.server.kubectl), f"--kubeconfig={cluster.server.kubeconfig}"]
-    command += [f"--namespace={NAMESPACE}", "apply", "--server-side", "--dry-run=server", "--validate=strict"]
+    command += ["apply", "--server-side", "--dry-run=server", "--validate=strict"]
     done = subprocess.run(
         [*command, "--filename=-"],
         input=render(values).text, capture_output=True, text=True, timeout=60, check=False,
