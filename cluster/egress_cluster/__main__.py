@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from . import builds, demo, engine, gobuild, leftovers
+from . import builds, demo, engine, gobuild, images, leftovers
 from . import deploy as deployment
 from .cluster import Cluster
 from .errors import ClusterError
@@ -33,7 +33,12 @@ Name = Annotated[str, typer.Option(help="The cluster's name.")]
 def up(
     *,
     name: Name = "egress",
-    workers: Annotated[int, typer.Option(min=0, max=10, help="Nodes beside the control plane.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=10, help="Nodes beside the control plane; default: as many as there are, or none."
+        ),
+    ] = None,
     port_offset: Annotated[int, typer.Option(help="Added to host ports 8091 and 8092.")] = 0,
     ports: Annotated[bool, typer.Option(help="Publish the gateway and the store on 127.0.0.1.")] = True,
     servers: Annotated[bool, typer.Option(help="Run the demo's S3 and RTC servers.")] = True,
@@ -47,6 +52,7 @@ def up(
         gobuild.wanted(gobuild.HELM, settings)
         if servers:
             demo.up(cluster, engine=found, settings=settings)
+        images.tidy(engine=found, settings=settings)
 
 
 @app.command()

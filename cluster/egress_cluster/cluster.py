@@ -15,7 +15,7 @@ from .engine import Engine
 from .errors import ClusterError, CommandFailed
 from .images import is_ours, node_image
 from .kindconfig import render
-from .run import run, say, step, succeeds
+from .run import run, say, step, succeeds, wait_until
 from .settings import Settings
 
 _NETWORK = "kind"
@@ -37,15 +37,18 @@ class Cluster:
         if self.healthy():
             say(f"✓ cluster {self._settings.name} runs already")
         else:
+            before = len(self.node_states()) - 1
+            workers = max(before, 0) if self._settings.workers is None else self._settings.workers
             self._delete_remains()
-            image = node_image(engine=self._engine, settings=self._settings)
-            self._create(image)
+            self._create(node_image(engine=self._engine, settings=self._settings), workers=workers)
         self._settle()
 
     def healthy(self) -> bool:
         """Tell whether every node container runs, as many as asked for, and the API server answers."""
         states = self.node_states()
-        if len(states) != 1 + self._settings.workers or any(state != "running" for state in states.values()):
+        if not states or any(state != "running" for state in states.values()):
+            return False
+        if self._settings.workers is not None and len(states) != 1 + self._settings.workers:
             return False
         if any(self._restarted(node) for node in states):
             return False
@@ -53,7 +56,20 @@ class Cluster:
         export += ["--kubeconfig", str(self._settings.kubeconfig)]
         if not succeeds(export, seconds=30, env=self._environment):
             return False
-        return succeeds([self._kubectl, "get", "--raw", "/readyz"], seconds=10, env=self._environment)
+        return self._answers()
+
+    def _answers(self) -> bool:
+        """Give a busy or restarting API server its time: the other way out is to delete everything in the cluster."""
+        ask = [self._kubectl, "get", "--raw", "/readyz"]
+        try:
+            wait_until(
+                "the API server answers",
+                lambda: succeeds(ask, seconds=10, env=self._environment),
+                seconds=self._settings.answer_seconds,
+            )
+        except ClusterError:
+            return False
+        return True
 
     def _restarted(self, node: str) -> bool:
         """Tell whether Docker started a node again later (after the engine's end): its address may be another now."""
@@ -142,9 +158,11 @@ class Cluster:
         command += ["--kubeconfig", str(self._settings.kubeconfig)]
         run(command, seconds=120, log=log, env=self._environment)
 
-    def _create(self, image: str) -> None:
+    def _create(self, image: str, *, workers: int) -> None:
         cgroup_v1 = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
-        config = render(self._settings, image=image, ours=is_ours(image), cgroup_v1=cgroup_v1)
+        config = render(
+            self._settings, image=image, workers=workers, ours=is_ours(image), cgroup_v1=cgroup_v1
+        )
         log = self._settings.logs / f"kind-create-{self._settings.name}.log"
         log.unlink(missing_ok=True)
         command = [
@@ -158,7 +176,7 @@ class Cluster:
             "--retain",
         ]
         command += ["--kubeconfig", str(self._settings.kubeconfig)]
-        with step(f"creating cluster {self._settings.name} ({1 + self._settings.workers} nodes)", log=log):
+        with step(f"creating cluster {self._settings.name} (nodes: {1 + workers})", log=log):
             try:
                 run(
                     command, seconds=self._settings.node_seconds, log=log, env=self._environment, stdin=config

@@ -78,7 +78,8 @@ def ensure(settings: Settings) -> Engine:
                 "No Docker engine answers, and only root can start one: start Docker (`docker info` must work) "
                 "and run again"
             )
-        _install(settings)
+        if _install(settings) and (engine := find(settings)):
+            return engine  # where services start by themselves, Debian's now runs
         _start(settings)
         if engine := find(settings):
             return engine
@@ -123,9 +124,10 @@ def _builds(client: Path, environment: Mapping[str, str]) -> bool:
     return succeeds([str(client), "buildx", "version"], seconds=10, env=environment)
 
 
-def _install(settings: Settings) -> None:
+def _install(settings: Settings) -> bool:
+    """Install Debian's Docker; tells whether there was anything to install."""
     if Path("/usr/sbin/dockerd").exists() and Path("/usr/sbin/debootstrap").exists():
-        return
+        return False
     if not Path("/etc/debian_version").exists():
         raise ClusterError(
             "No Docker engine answers, and this machine has no Debian packages to install one from: install and "
@@ -137,6 +139,7 @@ def _install(settings: Settings) -> None:
         run(["apt-get", "update"], seconds=300, log=log, env=environment)
         command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES, "debian-archive-keyring"]
         run(command, seconds=600, log=log, env=environment)
+    return True
 
 
 def _start(settings: Settings) -> None:

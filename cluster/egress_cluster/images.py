@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from . import gobuild
@@ -23,6 +24,7 @@ from .settings import CLUSTER_FOLDER, KUBERNETES_VERSION, Settings
 KINDEST_NODE = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"  # kind v0.33.0's
 DEMO_IMAGE = "egress-demo:dev"
 _SOURCES_LABEL = "egress.sources"
+_KEPT_BUILD_CACHE = "10gb"  # several generations of every image's layers, and pip's and apt's caches
 _NODE_IMAGE = CLUSTER_FOLDER / "node-image"
 
 
@@ -34,6 +36,25 @@ def node_image(*, engine: Engine, settings: Settings) -> str:
     if not present(name, engine=engine, settings=settings):
         _build_node(name, engine=engine, settings=settings)
     return name
+
+
+def tidy(*, engine: Engine, settings: Settings) -> None:
+    """Delete from our own engine what newer builds have replaced; the machine's own engine is its owner's to tidy."""
+    if not engine.ours:
+        return
+    current = f"egress-node:{KUBERNETES_VERSION}-{_node_digest()}"
+    listing = engine.docker(
+        "images", "--format", "{{.Repository}}:{{.Tag}}", "egress-node", settings=settings
+    )
+    old = [name for name in listing.split() if name != current]
+    commands = [
+        *(("rmi", name) for name in old),
+        ("image", "prune", "--force"),
+        ("builder", "prune", "--force", "--keep-storage", _KEPT_BUILD_CACHE),
+    ]
+    for command in commands:
+        with suppress(CommandFailed):  # in use just now: the next run gets it
+            engine.docker(*command, settings=settings, seconds=120)
 
 
 def is_ours(image: str) -> bool:

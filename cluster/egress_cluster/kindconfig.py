@@ -17,12 +17,13 @@ _CLIENT_RATE = {"kube-api-qps": "200", "kube-api-burst": "400", "leader-elect": 
 """Requests a second of the controllers: with their defaults (20) 300 Jobs take 90 s. One replica needs no election."""
 
 
-def render(settings: Settings, *, image: str, ours: bool, cgroup_v1: bool) -> str:
+def render(settings: Settings, *, image: str, workers: int, ours: bool, cgroup_v1: bool) -> str:
     """Give the configuration of a cluster with one control plane node that also takes Pods, and the workers.
 
     Args:
-        settings: Name, workers and ports.
+        settings: The ports.
         image: The node image.
+        workers: Nodes beside the control plane.
         ours: Whether we built it: then the kubelet is told what Debian's containerd and this machine need.
         cgroup_v1: Whether the machine still has the first cgroup hierarchy.
 
@@ -33,7 +34,7 @@ def render(settings: Settings, *, image: str, ours: bool, cgroup_v1: bool) -> st
             _port(GATEWAY_NODE_PORT, settings.gateway_port + settings.port_offset),
             _port(STORE_NODE_PORT, settings.store_port + settings.port_offset),
         ]
-    workers = [{"role": "worker", "image": image} for _ in range(settings.workers)]
+    others = [{"role": "worker", "image": image} for _ in range(workers)]
     config = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -42,7 +43,7 @@ def render(settings: Settings, *, image: str, ours: bool, cgroup_v1: bool) -> st
             yaml.safe_dump(patch, sort_keys=False)
             for patch in (_kubelet(ours=ours, cgroup_v1=cgroup_v1), _cluster())
         ],
-        "nodes": [control_plane, *workers],
+        "nodes": [control_plane, *others],
     }
     return yaml.safe_dump(config, sort_keys=False)
 

@@ -27,8 +27,9 @@ class Settings:
     name: str = "egress"
     """The kind cluster's name; also what its node containers are called."""
 
-    workers: int = 0
-    """Nodes beside the control plane. 0 = one node that does everything: the cheapest real cluster."""
+    workers: int | None = None
+    """Nodes beside the control plane; another number makes the cluster anew. None = as many as there are; a new
+    cluster then has one node that does everything, the cheapest real one."""
 
     port_offset: int = 0
     """Added to the host ports, so that a second cluster fits beside the first."""
@@ -50,6 +51,9 @@ class Settings:
 
     engine_seconds: int = 60
     """Seconds for Docker to answer after its start (4 here)."""
+
+    answer_seconds: int = 45
+    """Seconds that an existing cluster's API server gets to answer before the cluster is made anew."""
 
     node_seconds: int = 180
     """Seconds for every node to be Ready and DNS to run (20 to 40 here)."""

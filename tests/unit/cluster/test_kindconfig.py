@@ -10,9 +10,13 @@ from egress_cluster.kindconfig import render
 from egress_cluster.settings import Settings
 
 
-def _rendered(*, ours: bool = True, cgroup_v1: bool = True, **options: Any) -> dict[str, Any]:
+def _rendered(
+    *, workers: int = 0, ours: bool = True, cgroup_v1: bool = True, **options: Any
+) -> dict[str, Any]:
     settings = Settings(cache=Path("/cache"), **options)
-    config: dict[str, Any] = yaml.safe_load(render(settings, image="node:1", ours=ours, cgroup_v1=cgroup_v1))
+    config: dict[str, Any] = yaml.safe_load(
+        render(settings, image="node:1", workers=workers, ours=ours, cgroup_v1=cgroup_v1)
+    )
     return config
 
 
