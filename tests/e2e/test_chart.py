@@ -95,7 +95,7 @@ def release(tmp_path: Path) -> Iterator[Release]:
         for pod in Tasks(kubectl).all_of("pod", selector=TASK_LABEL):
             patch = '--patch={"metadata": {"finalizers": null}}'
             kubectl.run("patch", "pod", pod["metadata"]["name"], "--type=merge", patch)
-        kubectl.run("delete", "namespace", namespace, "--wait=false")
+        kubectl.run("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 
 def test_install_upgrade_and_uninstall_with_a_running_recording(

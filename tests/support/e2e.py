@@ -4,6 +4,7 @@ Everything goes through what a user has: the published port of the gateway, kube
 kubeconfig, the store's S3 port. Nothing here reaches into a program of ours.
 """
 
+import http.client
 import json
 import subprocess
 import time
@@ -127,10 +128,10 @@ class Gateway:
             request.add_header("Content-Type", "application/json")
         try:
             with urllib.request.urlopen(request, timeout=seconds) as response:
-                return Answer(response.status, dict(response.headers), json.loads(response.read()))
+                return Answer(response.status, dict(response.headers), _body(response))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, dict(error.headers), json.loads(error.read()))
+                return Answer(error.code, dict(error.headers), _body(error))
 
     def start(self, body: Any, *, app: str = APP) -> Answer:
         """Start a task."""
@@ -143,6 +144,12 @@ class Gateway:
     def stop(self, task: str, *, app: str = APP) -> Answer:
         """Stop a task."""
         return self.call("POST", f"/egress/v1/{app}/tasks/{task}/stop", {"request_id": request_id()})
+
+
+def _body(response: http.client.HTTPResponse | urllib.error.HTTPError) -> Any:
+    """Parse JSON; /healthz, /readyz and /metrics answer with plain text."""
+    text = response.read().decode()
+    return json.loads(text) if "json" in (response.headers.get_content_subtype() or "") else text
 
 
 def request_id() -> str:
