@@ -17,6 +17,7 @@ from collections.abc import Callable
 from egress_recorder.capture.config import parse_config
 from egress_recorder.capture.errors import CaptureError, EndReason
 from egress_recorder.capture.events import Ended, EventWriter
+from egress_recorder.capture.logs import log_to_stderr
 
 log = logging.getLogger("egress_recorder.capture")
 
@@ -27,7 +28,7 @@ def main() -> None:
     """Run one capture and exit with its reason's code."""
     events = EventWriter(os.dup(1))
     os.dup2(2, 1)  # what libraries print must not get between the events
-    _log_to_stderr()
+    log_to_stderr()
     stop_asked = threading.Event()
     on_stop: list[Callable[[], object]] = []
 
@@ -79,24 +80,6 @@ def _watch_writer(events: EventWriter, ask_stop: Callable[[], None]) -> None:
     events.broken.wait()
     log.error("nobody reads the events any more: stopping")
     ask_stop()
-
-
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower(),
-            "logger": record.name, "event": record.getMessage(),
-        }  # fmt: skip
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("livekit").setLevel(logging.WARNING)  # its INFO lines name URLs with the token in them
 
 
 if __name__ == "__main__":

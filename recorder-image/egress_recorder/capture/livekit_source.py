@@ -22,7 +22,8 @@ from egress_recorder.capture.errors import JoinRefused, SourceClosed, SourceUnre
 from egress_recorder.capture.events import Change, Event, Participant, Warned
 from egress_recorder.capture.livekit_frames import CloseTap, Taps, open_taps
 from egress_recorder.capture.livekit_sync import FIRST_GUESS, Receipt, receipt, video_shift
-from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain
+from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain, refusal_sentence
+from egress_recorder.capture.logs import hide
 from egress_recorder.capture.sources import Stage
 
 log = logging.getLogger(__name__)
@@ -72,15 +73,14 @@ class LiveKitSource:
             try:
                 await asyncio.wait_for(self._room.connect(source.url, token, options), left)
             except rtc.ConnectError as error:
-                said = plain(error.message, token)
+                said = plain(error.message)
                 if is_refusal(said):
-                    raise JoinRefused(
-                        f"The channel {source.channel} refused the access token: {said}. Ask for a new token."
-                    ) from None
+                    raise JoinRefused(refusal_sentence(said, source.channel)) from None
                 log.info("not joined yet: %s", said)
             except TimeoutError:
                 break
             else:
+                self._check_room(source.channel)
                 return
             await asyncio.sleep(min(RETRY_SECONDS, max(0.0, deadline - asyncio.get_running_loop().time())))
         raise SourceUnreachable(
@@ -88,12 +88,22 @@ class LiveKitSource:
             f"{self._config.join_timeout_seconds:g} s: {said}."
         )
 
+    def _check_room(self, channel: str) -> None:
+        """Refuse a token for another room: the token decides where one gets in, the task says what is recorded."""
+        if channel and self._room.name != channel:
+            raise JoinRefused(
+                f"The access token is for the channel {self._room.name}, not for {channel}. "
+                "Start a new task with a token for its channel."
+            )
+
     def _token(self) -> str:
         path = Path(self._config.source.token_file)
         try:
-            return path.read_text(encoding="utf-8").strip()
+            token = path.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise JoinRefused(f"The access token cannot be read: {error.strerror}: {path}.") from error
+        hide(token)
+        return token
 
     def play(self, stage: Stage) -> None:
         """Subscribe to everybody who is wanted, now and from now on."""

@@ -5,6 +5,8 @@ In: the SDK's messages and codes. Out: sentences, and whether trying again is of
 
 import re
 
+from egress_recorder.capture.logs import redact
+
 _REFUSALS = re.compile(
     r"\b40[13]\b|unauthori[sz]ed|forbidden|invalid token|token is expired|permission", re.IGNORECASE
 )
@@ -27,10 +29,25 @@ def is_refusal(message: str) -> bool:
     return bool(_REFUSALS.search(message))
 
 
-def plain(message: str, token: str) -> str:
+_WHY_REFUSED = (
+    ("expired", "it has expired"),
+    ("cryptographic primitive", "it is not signed with this server's secret"),
+    ("not valid yet", "it is not valid yet"),
+    ("invalid authorization token", "it is not a LiveKit token"),
+    ("invalid API key", "its API key is not known to this server"),
+    ("permissions", "it does not permit to join this channel"),
+)
+
+
+def refusal_sentence(message: str, channel: str) -> str:
+    """Say why a token was refused, and what to do."""
+    why = next((words for mark, words in _WHY_REFUSED if mark.lower() in message.lower()), message)
+    return f"The channel {channel} refused the access token: {why}. Start a new task with a new token."
+
+
+def plain(message: str) -> str:
     """Shorten the SDK's message and take every trace of the token out."""
-    without = message.replace(token, "…") if token else message
-    without = re.sub(r"access_token=[^&\s\"']+", "access_token=…", without)
+    without = redact(message)
     for prefix in ("engine: ", "signal failure: ", "client error: "):
         without = without.removeprefix(prefix)
     return without.strip().rstrip(".")[:300]
