@@ -211,6 +211,8 @@ def _pod_namespace(settings: Settings) -> str:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "it didn't answer in time"
     return str(error) or type(error).__name__
 
 

@@ -6,6 +6,7 @@ a list; a broken or silent one is tried again with growing pauses. Nothing here 
 
 import asyncio
 import random
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +18,6 @@ from egress_gateway.errors import ClusterError, ClusterRefusedError
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 
-_GONE = 410
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 15.0
 
@@ -37,23 +37,30 @@ class TaskWatch:
 
     async def run(self) -> None:
         """Feed the cache until cancelled."""
+        clock = asyncio.get_running_loop().time
         pause = _FIRST_PAUSE_SECONDS
         while True:
+            begun = clock()
             try:
                 if self._position is None:
                     self._position = await self._list()
                 await self._follow(self._position)
-                pause = _FIRST_PAUSE_SECONDS
-                await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+                broken = False
             except ClusterError as error:
-                self._cache.note_lost()
-                self.trouble = str(error)
-                self._metrics.watch_failures.inc()
-                if isinstance(error, ClusterRefusedError) and error.code == _GONE:
-                    self._position = None
-                log.warning("the watch on tasks broke", reason=self.trouble, retry_in=round(pause, 1))
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads replicas, no secret
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                self._break(error)
+                broken = True
+            # Only what fails at once is tried less and less often.
+            quick = clock() - begun < pause
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if broken and quick else _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads replicas, no secret
+
+    def _break(self, error: ClusterError) -> None:
+        self._cache.note_lost()
+        self.trouble = str(error)
+        self._metrics.watch_failures.inc()
+        if isinstance(error, ClusterRefusedError) and error.code == HTTPStatus.GONE:
+            self._position = None
+        log.warning("the watch on tasks broke", reason=self.trouble)
 
     async def _list(self) -> str:
         tasks: list[EgressTask] = []

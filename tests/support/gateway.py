@@ -4,6 +4,7 @@ The gateways get exactly the rights that the chart gives them (charts/egress-ope
 """
 
 import asyncio
+import json
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -83,6 +84,16 @@ def give_rights(server: ApiServer, namespace: str) -> Path:
         },
     )
     return server.service_account("gateway", namespace=namespace)
+
+
+def through(kubeconfig: Path, port: int) -> Path:
+    """Return a copy of a kubeconfig that goes through another port of this machine."""
+    config = json.loads(kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    copy = kubeconfig.with_suffix(f".{port}")
+    copy.touch(mode=0o600)
+    copy.write_text(json.dumps(config))
+    return copy
 
 
 async def until(what: str, probe: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:

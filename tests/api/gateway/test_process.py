@@ -3,18 +3,20 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from support.bad_starts import START_FLAT
-from support.gateway import Admin
+from support.gateway import Admin, through
+from support.wire import Wire
 
 
 @contextmanager
@@ -80,21 +82,43 @@ def test_sigterm_drains_and_ends_well(kubeconfig: Path, admin: Admin) -> None:
 
 
 def test_a_request_in_flight_is_answered(kubeconfig: Path, admin: Admin) -> None:
-    with running(kubeconfig, admin.namespace, DRAIN_SECONDS="0.2") as (process, url):
-        port = int(url.rpartition(":")[2])
-        body = json.dumps(START_FLAT).encode()
-        head = (
-            "POST /egress/v1/demo/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        ).encode()
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
-            slow.sendall(head + body[:100])
-            process.send_signal(signal.SIGTERM)
-            until(lambda: status(f"{url}/healthz") is None, "it no longer listens")
-            slow.sendall(body[100:])
-            answer = b""
-            while part := slow.recv(4096):
-                answer += part
-        assert answer.startswith(b"HTTP/1.1 202 ")
+    with (
+        Wire(int(admin.server.url.rpartition(":")[2])) as wire,
+        running(through(kubeconfig, wire.port), admin.namespace, DRAIN_SECONDS="0") as (process, url),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        wire.hold()
+        start = pool.submit(post, f"{url}/egress/v1/demo/tasks", START_FLAT)
+        assert wire.held.wait(10)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: status(f"{url}/healthz") is None, "it no longer listens")
+        wire.release()
+        assert start.result(10) == 202
         assert process.wait(15) == 0
-    assert len(admin.tasks()) == 1
+    assert len(admin.tasks()) == len(admin.secrets()) == 1
+
+
+def test_a_request_that_hangs_is_cut_off_in_time(kubeconfig: Path, admin: Admin) -> None:
+    settings = {"DRAIN_SECONDS": "0", "SHUTDOWN_SECONDS": "1", "API_TIMEOUT_SECONDS": "60"}
+    with (
+        Wire(int(admin.server.url.rpartition(":")[2])) as wire,
+        running(through(kubeconfig, wire.port), admin.namespace, **settings) as (process, url),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        wire.hold()
+        start = pool.submit(post, f"{url}/egress/v1/demo/tasks", START_FLAT)
+        assert wire.held.wait(10)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert start.result(10) is None
+
+
+def post(url: str, body: dict[str, Any]) -> int | None:
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except OSError:
+        return None
