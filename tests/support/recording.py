@@ -147,15 +147,19 @@ class Recording:
             longest = max(longest, float(np.diff(moments).max(initial=0.0)))
         return longest
 
-    def problems(self, *, ended: bool = True, people: Sequence[Any] = ()) -> list[str]:
+    def problems(
+        self, *, ended: bool = True, people: Sequence[Any] = (), hole_seconds: float = 0.0
+    ) -> list[str]:
         """Say all that is wrong with the recording, as sentences.
 
         Args:
             ended: whether it should be finished: ENDLIST there, manifest complete.
             people: those whom the caller will look for, so that what is decoded here serves that as well.
+            hole_seconds: up to which pictures may be missing within a segment: a machine without a free core
+                makes a recorder leave some out, which is no damage. Sound may never be missing.
         """
         self.watch(people)
-        return recording_checks.problems(self, ended=ended)
+        return recording_checks.problems(self, ended=ended, hole_seconds=hole_seconds)
 
     def watch(self, people: Sequence[Any]) -> Watched:
         """Decode every segment by itself and look for `people` in each frame."""

@@ -25,13 +25,13 @@ LENGTH_TOLERANCE_SECONDS = 0.1
 """By which sound and picture of a stretch may differ in length."""
 
 
-def problems(recording: "Recording", *, ended: bool) -> list[str]:
+def problems(recording: "Recording", *, ended: bool, hole_seconds: float = 0.0) -> list[str]:
     """Return everything that is wrong, the playlist's faults first."""
     return [
         *recording_playlist.problems(recording.playlist, ended=ended),
         *_files(recording, ended=ended),
         *(f"{name}: cannot be read: {why}" for name, why in recording.unreadable.items()),
-        *(problem for part in recording.parts for problem in _alone(recording, part)),
+        *(problem for part in recording.parts for problem in _alone(recording, part, hole_seconds)),
         *(problem for before, after in pairwise(recording.parts) for problem in _joint(before, after)),
         *(problem for stretch in recording.stretches() for problem in _lengths(stretch)),
         *_manifest(recording, ended=ended),
@@ -49,7 +49,7 @@ def _files(recording: "Recording", *, ended: bool) -> Iterator[str]:
                 yield f"{path.name}: lies beside the playlist, which does not list it"
 
 
-def _alone(recording: "Recording", part: "Part") -> Iterator[str]:
+def _alone(recording: "Recording", part: "Part", hole_seconds: float) -> Iterator[str]:
     """What can be said about a segment without its neighbours."""
     name, segment, video = part.entry.name, part.segment, part.segment.video
     frame = _frame_seconds(part)
@@ -66,14 +66,14 @@ def _alone(recording: "Recording", part: "Part") -> Iterator[str]:
     lasts = video.end - video.start
     if abs(part.entry.seconds - lasts) > frame + ROUNDING_SECONDS:
         yield f"{name}: EXTINF is {part.entry.seconds:.3f} s, its pictures last {lasts:.3f} s"
-    for kind, packets, longest in (
-        ("picture", video, frame),
-        ("sound", segment.audio, AUDIO_FRAME_SECONDS),
+    for kind, packets, longest, allowed in (
+        ("picture", video, frame, max(frame, hole_seconds)),
+        ("sound", segment.audio, AUDIO_FRAME_SECONDS, AUDIO_FRAME_SECONDS),
     ):
         if (np.diff(packets.dts) <= 0).any():
             yield f"{name}: the {kind}'s decoding times do not increase"
         holes = np.diff(np.sort(packets.pts)) - longest
-        wide = holes[holes > longest + ROUNDING_SECONDS]
+        wide = holes[holes > allowed + ROUNDING_SECONDS]
         if len(wide):
             yield f"{name}: the {kind} has {len(wide)} holes, the longest of {wide.max() * 1000:.0f} ms"
 

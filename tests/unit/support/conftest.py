@@ -38,6 +38,8 @@ class Recipe:
     user2_leaves_at: float = SECONDS + 1.0
     frozen_from: float = SECONDS + 1.0
     channels: int = 2
+    left_out: tuple[int, int] = (0, 0)
+    """Frames that are not there, as of a recorder without a free core."""
 
 
 def pictures(recipe: Recipe) -> bytes:
@@ -89,6 +91,7 @@ def make(folder: Path, recipe: Recipe) -> Path:
         ["ffmpeg", "-nostdin", "-v", "error",
          "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(RATE), "-i", str(raw),
          "-f", "s16le", "-ar", "48000", "-ac", "2", "-i", str(pcm),
+         "-vf", f"select='not(between(n,{recipe.left_out[0]},{recipe.left_out[1] - 1}))'", "-fps_mode", "vfr",
          "-c:v", "libx264", "-preset", "superfast", "-profile:v", "main", "-bf", "0", "-threads", "2",
          "-x264-params", "scenecut=0:keyint=10000", "-force_key_frames", f"expr:gte(t,n_forced*{recipe.keyframe_every})",
          "-crf", "23", "-c:a", "aac", "-ac", str(recipe.channels), "-b:a", "128k",

@@ -153,3 +153,10 @@ def test_media_seconds_go_on_after_a_discontinuity(breakable: Path) -> None:
     assert [round(part.start, 2) for part in there.parts] == [0.0, 2.0]
     assert len(there.sound) == 2
     assert not any("hole" in problem for problem in there.problems())
+
+
+def test_pictures_that_were_left_out_are_said_unless_allowed(recipes: Callable[..., Path]) -> None:
+    there = load(recipes(left_out=(65, 68)))
+
+    assert there.problems() == ["segment_00001.ts: the picture has 1 holes, the longest of 100 ms"]
+    assert there.problems(hole_seconds=0.2) == []
