@@ -58,7 +58,7 @@ jq . <<<"$status"
 say "7. What is in the bucket"
 mkdir -p "$OUT"
 rm -rf "${OUT:?}/$TASK"
-$PEOPLE fetch "$APP/$TASK/" --folder "$OUT/$TASK"
+$PEOPLE fetch "$APP/$TASK/" "$OUT/$TASK"
 playlist=$OUT/$TASK/$(jq -r '.payload.files[0]' <<<"$status")
 show ffprobe -v error -show_entries stream=codec_name,width,height,avg_frame_rate,sample_rate,channels -show_entries format=duration -of compact "$playlist"
 ffmpeg -v error -y -ss 10 -i "$playlist" -frames:v 1 "$OUT/frame.png"
