@@ -1,0 +1,81 @@
+from egress_recorder.capture.timing import MILLISECOND, SECOND, AudioTimeline, VideoTimeline
+
+BASE = 1000 * SECOND
+HALF_SLOT = SECOND // 60
+
+
+def stamp(timeline: VideoTimeline, *, at: float, arrives: float | None = None) -> int | None:
+    """Stamp a picture whose render time is `at` seconds after the recording's zero."""
+    arrival = at if arrives is None else arrives
+    return timeline.stamp(
+        timestamp_us=(BASE + round(at * SECOND)) // 1000, now=BASE + round(arrival * SECOND)
+    )
+
+
+def test_a_picture_belongs_to_its_render_time_not_to_its_arrival() -> None:
+    assert stamp(VideoTimeline(base_time=BASE, frame_rate=30), at=2.0, arrives=2.1) == 2 * SECOND + HALF_SLOT
+
+
+def test_a_render_time_that_is_none_or_far_off_gives_way_to_the_arrival() -> None:
+    for odd in (0, -1, (BASE + 60 * SECOND) // 1000):
+        timeline = VideoTimeline(base_time=BASE, frame_rate=30)
+        assert timeline.stamp(timestamp_us=odd, now=BASE + 2 * SECOND) == 2 * SECOND + HALF_SLOT
+
+
+def test_pictures_at_the_outputs_own_rate_may_jitter_and_all_stay() -> None:
+    timeline = VideoTimeline(base_time=BASE, frame_rate=30)
+    times = [1 + index / 30 + (0.003 if index % 2 else -0.003) for index in range(60)]
+    assert all(stamp(timeline, at=time) is not None for time in times)
+
+
+def test_every_second_picture_of_a_source_at_twice_the_rate_is_dropped() -> None:
+    timeline = VideoTimeline(base_time=BASE, frame_rate=30)
+    kept = [stamp(timeline, at=1 + index / 60) is not None for index in range(120)]
+    assert kept == [True, False] * 60
+
+
+def test_a_picture_that_comes_out_of_order_is_dropped() -> None:
+    timeline = VideoTimeline(base_time=BASE, frame_rate=30)
+    assert stamp(timeline, at=2.0) is not None
+    assert stamp(timeline, at=1.9, arrives=2.01) is None
+
+
+def test_the_first_shift_counts_at_once_and_a_later_one_gently() -> None:
+    timeline = VideoTimeline(base_time=BASE, frame_rate=30, shift=60 * MILLISECOND)
+    assert stamp(timeline, at=1.0) == SECOND + 60 * MILLISECOND + HALF_SLOT
+    timeline.shift = 360 * MILLISECOND
+    previous = 0
+    for index in range(1, 151):  # five seconds: far more than 300 ms at a tenth of the time need
+        at = 1 + index / 30
+        pts = stamp(timeline, at=at)
+        assert pts is not None
+        assert pts > previous
+        assert pts - round(at * SECOND) <= 60 * MILLISECOND + HALF_SLOT + SECOND * index // 300 + MILLISECOND
+        previous = pts
+    assert previous == 6 * SECOND + 360 * MILLISECOND + HALF_SLOT
+
+
+def test_samples_count_the_time_of_sound() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    first, jump = timeline.stamp(samples=960, now=BASE + SECOND)
+    assert (first, jump) == (SECOND - 10 * MILLISECOND, True)
+    for index in range(1, 500):  # arrivals that tremble by 30 ms change nothing
+        late = (index * 7 % 31) * MILLISECOND
+        pts, jump = timeline.stamp(samples=960, now=BASE + SECOND + index * 20 * MILLISECOND + late)
+        assert (pts, jump) == (first + index * 20 * MILLISECOND, False)
+
+
+def test_a_stalled_timer_sets_a_new_anchor() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    timeline.stamp(samples=960, now=BASE + SECOND)
+    pts, jump = timeline.stamp(samples=960, now=BASE + 3 * SECOND)
+    assert (pts, jump) == (3 * SECOND - 10 * MILLISECOND, True)
+
+
+def test_sound_is_placed_earlier_by_what_the_encoder_puts_in_front() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000, encoder_delay=30 * MILLISECOND)
+    assert timeline.stamp(samples=960, now=BASE + SECOND)[0] == SECOND - 40 * MILLISECOND
+
+
+def test_sound_never_begins_before_the_recording() -> None:
+    assert AudioTimeline(base_time=BASE, sample_rate=48000).stamp(samples=960, now=BASE)[0] == 0
