@@ -75,7 +75,7 @@ class Capturing:
                 return end
             now = self._clock.monotonic()
             self._log.warning("capture-broke", reason=end.reason, message=end.message)
-            if end.reason is EndReason.SOURCE_UNREACHABLE:
+            if end.reason is EndReason.SOURCE_UNREACHABLE and not self._joined_now:
                 if given_up := self._rejoin_given_up(end, now=now):
                     return given_up
                 pause = _REJOIN_PAUSE_SECONDS

@@ -22,7 +22,10 @@ _TICK_SECONDS: Final = 0.1
 _MARGIN_SECONDS: Final = 10.0
 _MARGIN_SHARE: Final = 0.2
 """Of the grace period, kept back for the last lists and the last words, up to the margin."""
+_LAST_WORDS_SHARE: Final = 0.3
+"""Of the margin, kept back for the exit itself."""
 _HURRY_SECONDS: Final = 3.0
+"""For the last lists when nobody wants to wait."""
 
 _ANOTHER_MAY_RECORD_MORE: Final = frozenset({Reason.STOP_REQUESTED, Reason.MAX_DURATION_REACHED})
 
@@ -81,7 +84,12 @@ class Finalizing:
     async def _close_lists(self, ending: Ending, *, margin: float) -> RecorderError | None:
         """Write the last playlist and manifest; return what forbade it, None when they are written."""
         tries = 0
-        deadline = self._clock.monotonic() + max(self._seconds_left() - margin * 0.3, _HURRY_SECONDS)
+        seconds = (
+            _HURRY_SECONDS
+            if self._stop.hurry
+            else max(self._seconds_left() - margin * _LAST_WORDS_SHARE, 0.0)
+        )
+        deadline = self._clock.monotonic() + seconds
         complete = self._recording.lost == 0
         while True:
             self._context.beat()

@@ -66,7 +66,7 @@ class Uploader:
                 for _ in range(self._settings.upload_parallel):
                     tasks.create_task(self._work())
                 tasks.create_task(self._publish_while_recording())
-        except* Exception as faults:
+        except* Exception as faults:  # noqa: BLE001 - logged, and the recording still ends in order
             self._log.exception("uploader-failed")
             first = faults.exceptions[0]
             self.fatal = RecorderError(f"The uploader failed unexpectedly ({type(first).__name__}: {first}).")

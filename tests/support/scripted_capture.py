@@ -10,6 +10,7 @@ is started (the last one repeats); a run is an object with any of:
     every          seconds between two segments, 0.05              seconds   what each says it lasts, 4.0
     people         events at the join, [["anna", "video-on"], …]   then      "wait" (for the stop), "ended:REASON",
     on_stop        "end" (default), "hang", "crash"                          "exit:CODE", "crash", "hang"
+    refuse         REASON it ends with instead of joining
     noise          text to print on stdout before anything          stray     start a grandchild that holds the pipes
 """
 
@@ -46,35 +47,41 @@ class Capture:
     def play(self) -> None:
         run = self.run
         if "noise" in run:
-            print(run["noise"], flush=True)
+            sys.stdout.write(run["noise"])
+            sys.stdout.flush()
         if run.get("stray"):
             subprocess.Popen(["sleep", "600"])
-        join = run.get("join", 0)
-        if join is None:
-            self.wait_for_stop(None)
-            self.end("Stopped")
-        if self.wait_for_stop(join):
-            self.end("Stopped")
-        self.say(event="joined", at=time.time())
-        self.say(event="first-frame", at=time.time())
-        for identity, change in run.get("people", [["anna", "video-on"]]):
-            self.say(event="participant", identity=identity, change=change)
+        self.join()
         for _ in range(run.get("segments", 3)):
             if self.wait_for_stop(run.get("every", 0.05)):
                 self.stop()
             self.segment()
-        match run.get("then", "wait").split(":"):
-            case ["wait"]:
-                while not self.wait_for_stop(run.get("every", 0.05)):
+        self.go_on(*run.get("then", "wait").split(":"))
+
+    def join(self) -> None:
+        seconds = self.run.get("join", 0)
+        if self.wait_for_stop(seconds) or seconds is None:
+            self.end("Stopped")
+        if "refuse" in self.run:
+            self.end(self.run["refuse"])
+        self.say(event="joined", at=time.time())
+        self.say(event="first-frame", at=time.time())
+        for identity, change in self.run.get("people", [["anna", "video-on"]]):
+            self.say(event="participant", identity=identity, change=change)
+
+    def go_on(self, then: str, detail: str = "") -> None:
+        match then:
+            case "wait":
+                while not self.wait_for_stop(self.run.get("every", 0.05)):
                     self.segment()
                 self.stop()
-            case ["ended", reason]:
-                self.end(reason)
-            case ["exit", code]:
-                os._exit(int(code))
-            case ["crash"]:
+            case "ended":
+                self.end(detail)
+            case "exit":
+                os._exit(int(detail))
+            case "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
-            case ["hang"]:
+            case "hang":
                 signal.pause()
             case other:
                 raise ValueError(f"not a way to go on: {other}")
@@ -105,7 +112,8 @@ class Capture:
         self.index += 1
 
     def say(self, **event: object) -> None:
-        print(json.dumps(event), flush=True)
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
 
     def end(self, reason: str) -> None:
         codes = {"Stopped": 0, "JoinRefused": 64, "SourceUnreachable": 65, "SourceClosed": 66}
