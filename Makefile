@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
-SOURCES := crds gateway operator recorder-image cluster tests bench
+SOURCES := crds gateway operator recorder-image charts cluster tests bench
 
 .PHONY: help demo test test-fast lint unit api e2e bench up deploy down env generate clean
 
@@ -59,6 +59,8 @@ env: $(READY)  ## eval "$$(make -s env)" makes kubectl, helm and docker reach th
 
 generate: $(READY)  ## the files that are generated from code
 	@$(BIN)/python -m egress_api.crdgen
+	@cp crds/egresstasks.yaml charts/egress-operator/files/egresstasks.yaml
+	@$(BIN)/python charts/generate_docs.py
 
 clean:  ## the virtual environment and caches in the checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

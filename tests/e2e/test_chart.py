@@ -31,7 +31,6 @@ OVER_THE_DEMOS: dict[str, Any] = {
     "gateway": {"replicas": 2, "service": {"type": "ClusterIP", "nodePort": None}},
 }
 EXAMPLE = yaml.safe_load((REPOSITORY / "examples" / "record-channel.yaml").read_text())
-TASK = EXAMPLE["metadata"]["name"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Release:
 
     tasks: Tasks
     folder: Path
+    task: str
+    """A name of its own: a task's folder in the store is written by one task alone."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -60,12 +61,12 @@ class Release:
             "metadata": {"name": EXAMPLE["spec"]["accessTokenSecretRef"]["name"]},
             "stringData": {"access_token": recorder_token(EXAMPLE["spec"]["channel"], identity=request_id())},
         }
-        self.kubectl.apply(token, EXAMPLE)
-        return until("the recorder's Pod", lambda: next(iter(self.tasks.pods(TASK)), None), seconds=20)
+        self.kubectl.apply(token, {**EXAMPLE, "metadata": {"name": self.task}})
+        return until("the recorder's Pod", lambda: next(iter(self.tasks.pods(self.task)), None), seconds=20)
 
     def until_it_has_files(self) -> None:
-        self.tasks.until_state(TASK, "PROCESSING", seconds=60)
-        until("the first file", lambda: self.tasks.get(TASK)["status"].get("files"), seconds=40)
+        self.tasks.until_state(self.task, "PROCESSING", seconds=60)
+        until("the first file", lambda: self.tasks.get(self.task)["status"].get("files"), seconds=40)
 
     def pod_of(self, component: str) -> str:
         """Return the UID of the component's one Pod that is not on its way out."""
@@ -88,7 +89,7 @@ def release(tmp_path: Path) -> Iterator[Release]:
     kubectl = Kubectl(namespace=namespace)
     kubectl.apply(*namespace_objects(namespace))
     try:
-        yield Release(Tasks(kubectl), tmp_path)
+        yield Release(Tasks(kubectl), tmp_path, f"record-{request_id()[:8]}")
     finally:
         with contextlib.suppress(AssertionError):  # already uninstalled
             helm(kubectl, "uninstall", RELEASE, "--ignore-not-found", "--timeout=3m", seconds=200)
@@ -111,19 +112,19 @@ def test_install_upgrade_and_uninstall_with_a_running_recording(
     release.helm("upgrade", values={"region": "upgraded"})
     assert release.pod_of("operator") != operator
     assert release.pod_of("recorder") == recorder
-    seen = len(release.tasks.get(TASK)["status"]["files"])
-    assert release.tasks.get(TASK)["status"]["state"] == "PROCESSING"
+    seen = len(release.tasks.get(release.task)["status"]["files"])
+    assert release.tasks.get(release.task)["status"]["state"] == "PROCESSING"
     assert seen == 1
-    answer = json.loads(release.kubectl.run("get", "--raw", f"{proxy}/egress/v1/my-app/tasks/{TASK}"))
-    assert (answer["task_id"], answer["status"]) == (TASK, "PROCESSING")
+    answer = json.loads(release.kubectl.run("get", "--raw", f"{proxy}/egress/v1/my-app/tasks/{release.task}"))
+    assert (answer["task_id"], answer["status"]) == (release.task, "PROCESSING")
 
     began = time.monotonic()
     release.helm("uninstall")
     assert time.monotonic() - began < 60
     until("nothing of the release is left", lambda: not release.leftovers(), seconds=45)
-    status = release.tasks.get(TASK)["status"]
+    status = release.tasks.get(release.task)["status"]
     assert (status["state"], status["reason"]) == ("STOPPED", "StopRequested")
-    result = fetch_task(TASK, tmp_path / "recording", app=EXAMPLE["spec"]["appId"])
+    result = fetch_task(release.task, tmp_path / "recording", app=EXAMPLE["spec"]["appId"])
     assert result.manifest.complete
     assert result.problems() == []
     assert release.tasks.find("secret", "store-credentials") is not None
@@ -145,7 +146,7 @@ def test_an_uninstall_whose_operator_is_dead_still_saves_the_recording(
 
     release.helm("uninstall")
     until("nothing of the release is left", lambda: not release.leftovers(), seconds=45)
-    result = fetch_task(TASK, tmp_path / "recording", app=EXAMPLE["spec"]["appId"])
+    result = fetch_task(release.task, tmp_path / "recording", app=EXAMPLE["spec"]["appId"])
     assert result.manifest.complete
     assert result.problems() == []
 
@@ -159,4 +160,4 @@ def test_an_uninstall_does_not_wait_for_a_recorder_that_never_starts(release: Re
     release.helm("uninstall")
     assert time.monotonic() - began < 45
     until("nothing of the release is left", lambda: not release.leftovers(), seconds=45)
-    assert release.tasks.get(TASK)["status"]["state"] in {"STOPPED", "FAILED"}
+    assert release.tasks.get(release.task)["status"]["state"] in {"STOPPED", "FAILED"}

@@ -17,11 +17,11 @@ from egress_api.constants import GROUP, PLURAL
 from egress_cluster import gobuild
 from egress_cluster.apiserver import ApiServer
 from egress_cluster.settings import Settings
-from support.charts import CHART, ENOUGH, NAMESPACE, RELEASE, merged, program, render
-from support.manifests import GOOD
+from support.charts import CHART, ENOUGH, NAMESPACE, RELEASE, REPOSITORY, merged, program, render
 
 pytestmark = pytest.mark.timeout(120)
 
+EXAMPLE = REPOSITORY / "examples" / "record-channel.yaml"
 OWN = {"namespaces": [NAMESPACE, "team-a"], "rbac": {"aggregateToDefaultRoles": True}}
 
 
@@ -127,7 +127,7 @@ def test_the_api_server_takes_everything_and_warns_of_nothing(cluster: Cluster) 
 def test_an_uninstall_keeps_the_definition_and_the_tasks(cluster: Cluster) -> None:
     cluster.helm("install", str(CHART), values=ENOUGH)
     _wait_until_served(cluster)
-    cluster.kubectl("apply", "--filename=-", f"--namespace={NAMESPACE}", stdin=json.dumps(GOOD))
+    cluster.kubectl("apply", f"--filename={EXAMPLE}", f"--namespace={NAMESPACE}")
     cluster.helm("uninstall")
     assert cluster.kubectl("get", PLURAL, f"--namespace={NAMESPACE}", "--output=name").strip()
     left = cluster.kubectl(

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from egress_gateway.settings import Settings as GatewaySettings
 from egress_operator.settings import Settings
 from support.charts import Rendered, render
 
@@ -117,3 +120,18 @@ def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
     store = {"url": "file:///recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
     assert _settings(render({"store": store}), tmp_path).store.volume_claim == "recordings"
+
+
+def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"namespaces": ["team-a"], "gateway": {"namespace": "team-a", "logLevel": "debug"}}
+    pod = render(values).one("Deployment", "egress-gateway")["spec"]["template"]["spec"]
+    (gateway,) = pod["containers"]
+    for variable in gateway["env"]:
+        field = variable["name"].removeprefix("EGRESS_GATEWAY_").lower()
+        assert field in GatewaySettings.model_fields
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = GatewaySettings()
+    assert settings.namespace == "team-a"
+    assert settings.log_level.value == "debug"
+    assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
+    assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
