@@ -140,7 +140,7 @@ class Tasks:
         if task.metadata.annotations.get(REQUEST_DIGEST_ANNOTATION) != digest:
             raise ProblemError(
                 ProblemKind.REQUEST_CONFLICT,
-                f"request_id {request_id} has already started task {name} with another body; "
+                f"the request_id {request_id} has already started task {name} with another body; "
                 "take a new request_id for a new task, or send the first body again to get its answer",
             )
         if task.metadata.deletion_timestamp is not None:

@@ -5,9 +5,14 @@ The gateways get exactly the rights that the chart gives them (charts/egress-ope
 
 import asyncio
 import json
+import os
 import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,3 +152,51 @@ def kubectl(admin: Admin, *arguments: str, manifest: str = "") -> str:
         timeout=30,
         check=True,
     ).stdout
+
+
+@contextmanager
+def running(kubeconfig: Path, namespace: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a gateway; give the process and its URL."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "EGRESS_GATEWAY_NAMESPACE": namespace,
+        "EGRESS_GATEWAY_HOST": "127.0.0.1",
+        "EGRESS_GATEWAY_PORT": "0",
+        **{f"EGRESS_GATEWAY_{name}": value for name, value in settings.items()},
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egress_gateway"], stdout=subprocess.PIPE, env=environment, text=True
+    )
+    assert process.stdout is not None
+    try:
+        first = json.loads(process.stdout.readline())
+        assert first["msg"] == "the gateway listens", first
+        url = f"http://{first['addresses'][0]}"
+        poll(lambda: status(f"{url}/readyz") == 200, "the gateway is ready")
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.stdout.close()
+        process.wait(10)
+
+
+def status(url: str) -> int | None:
+    """Return an answer's status, None where nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return None
+
+
+def poll(probe: Callable[[], bool], what: str, *, seconds: float = 10) -> None:
+    """Ask until the answer is yes, where nothing else runs in this process."""
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)

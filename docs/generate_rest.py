@@ -1,0 +1,103 @@
+"""Write the tables of docs/rest.md from the code: `python docs/generate_rest.py`, `--check` to compare only.
+
+In: the models of `egress_api.rest` and the gateway's settings. Out: what stands between the markers
+`<!-- NAME -->` and `<!-- /NAME -->`; the rest of the page is written by hand.
+"""  # noqa: INP001 - a script beside the page, not a package
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from egress_api.rest import StartRequest
+from egress_gateway.settings import Settings
+
+PAGE = Path(__file__).parent / "rest.md"
+
+
+def field_rows() -> list[str]:
+    """Return the table of a start's fields."""
+    schema = StartRequest.model_json_schema(by_alias=True)
+    rows = ["| Field | What may stand there | Default | Meaning |", "|---|---|---|---|"]
+    for path, field, needed in _leaves(schema, schema["$defs"]):
+        default = "needed" if needed else _default(field)
+        rows.append(f"| `{path}` | {_bounds(field)} | {default} | {field.get('description', '')} |")
+    return rows
+
+
+def setting_rows() -> list[str]:
+    """Return the table of the gateway's settings."""
+    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = str(field.default) if field.default != "" else "empty"
+        rows.append(f"| `EGRESS_GATEWAY_{name.upper()}` | {default} | {field.description} |")
+    return rows
+
+
+def rendered(page: str) -> str:
+    """Return the page with its tables made anew."""
+    for name, rows in (("fields", field_rows()), ("settings", setting_rows())):
+        table = "\n".join(["", *rows, ""])
+        page, found = re.subn(
+            rf"(?s)(<!-- {name} -->\n).*?(\n<!-- /{name} -->)",
+            lambda match, table=table: match[1] + table + match[2],  # type: ignore[misc]
+            page,
+        )
+        if found != 1:
+            raise SystemExit(
+                f"{PAGE}: the markers <!-- {name} --> and <!-- /{name} --> must stand there once"
+            )
+    return page
+
+
+def _leaves(
+    node: dict[str, Any], definitions: dict[str, Any], path: str = ""
+) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    for name, field in node.get("properties", {}).items():
+        here = f"{path}.{name}" if path else name
+        target = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else {}
+        if target.get("type") == "object":
+            yield from _leaves(target, definitions, here)
+        else:
+            chosen = next((kind for kind in field.get("anyOf", ()) if kind["type"] != "null"), {})
+            yield here, {**target, **chosen, **field}, name in node.get("required", ())
+
+
+def _bounds(field: dict[str, Any]) -> str:
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if "x-sentence" in field:
+        return str(field["x-sentence"]).removeprefix("must be ").replace("|", "\\|")
+    match field.get("type"):
+        case "integer":
+            step = ", even" if field.get("multipleOf") == 2 else ""  # noqa: PLR2004 - the one step there is
+            return f"{field['minimum']} to {field['maximum']}{step}"
+        case "string":
+            return f"{field.get('minLength', 0)} to {field['maxLength']} characters"
+        case "array":
+            return f"at most {field['maxItems']}; each {_bounds(field['items'])}"
+        case "boolean":
+            return "`true`, `false`"
+        case kind:
+            raise SystemExit(f"no words for a field of type {kind}")
+
+
+def _default(field: dict[str, Any]) -> str:
+    default = field.get("default")
+    return "" if default is None else f"`{default}`"
+
+
+def main() -> None:
+    """Write the page, or with --check fail if it would change."""
+    page = PAGE.read_text(encoding="utf-8")
+    fresh = rendered(page)
+    if "--check" in sys.argv[1:]:
+        if fresh != page:
+            raise SystemExit(f"{PAGE} is not what the code says: run python docs/generate_rest.py")
+        return
+    PAGE.write_text(fresh, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The curl scripts of examples/ against a real gateway."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.gateway import Admin, running
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
+
+
+@pytest.fixture
+def url(kubeconfig: Path, admin: Admin) -> Iterator[str]:
+    with running(kubeconfig, admin.namespace, DRAIN_SECONDS="0") as (_, url):
+        yield url
+
+
+def script(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(EXAMPLES / name), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_start_status_and_stop(url: str, admin: Admin) -> None:
+    started = script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN)
+    assert started.returncode == 0, started.stderr
+    task = json.loads(started.stdout)["task_id"]
+    assert admin.task(task)["spec"]["channel"] == "room-1"
+
+    status = script("status.sh", task, EGRESS_URL=url)
+    assert json.loads(status.stdout)["status"] == "ENQUEUED"
+
+    stopped = script("stop.sh", task, EGRESS_URL=url)
+    assert json.loads(stopped.stdout) == {"task_id": task, "status": "SUCCESS"}
+    assert admin.task(task)["spec"]["stop"] is True
+
+
+def test_a_start_can_be_repeated_by_its_id(url: str, admin: Admin) -> None:
+    one, two = (
+        script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN, REQUEST_ID="again") for _ in range(2)
+    )
+    assert one.stdout == two.stdout
+    assert len(admin.tasks()) == 1
+
+
+def test_a_problem_is_shown_and_fails_the_script(url: str) -> None:
+    refused = script("start.sh", "room 1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN)
+    assert refused.returncode != 0
+    assert json.loads(refused.stdout)["errors"][0]["pointer"] == "/payload/channel"
+
+
+def test_a_start_without_a_token_says_what_to_set(url: str) -> None:
+    refused = script("start.sh", "room-1", EGRESS_URL=url)
+    assert refused.returncode != 0
+    assert "set ACCESS_TOKEN" in refused.stderr
