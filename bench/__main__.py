@@ -1,5 +1,6 @@
 """`python -m bench [--runs 10] [--seconds 60] [--write]`: see the package's own words."""
 
+import os
 import uuid
 from collections.abc import Sequence
 from typing import Annotated
@@ -43,7 +44,7 @@ def main(
 def show(here: Machine, times: Latency | None, spent: Cost | None) -> None:
     """Print the tables."""
     about = Table("machine", "", title="The machine")
-    for row in here.rows():
+    for row in here.rows(load_after=os.getloadavg()[0]):
         about.add_row(*row)
     console.print(about)
     if times:
@@ -70,7 +71,7 @@ def page(here: Machine, times: Latency | None, spent: Cost | None, *, runs: int)
         "Written by `python -m bench --write`. Not a promise: the figures are from this machine,",
         "which ran the publishers, the RTC server, the S3 server and Kubernetes itself besides the recorder.",
         "",
-        *_markdown(("machine", ""), here.rows()),
+        *_markdown(("machine", ""), here.rows(load_after=os.getloadavg()[0])),
     ]
     if times:
         lines += [

@@ -25,14 +25,14 @@ class Machine:
     """One-minute load average before the bench: what else was going on."""
     date: str
 
-    def rows(self) -> list[tuple[str, str]]:
+    def rows(self, *, load_after: float) -> list[tuple[str, str]]:
         """Return what a table says about it."""
         return [
             ("CPU", f"{self.cpu}, {self.cores} cores"),
             ("memory", f"{self.memory_gib:.0f} GiB"),
             ("kernel", self.kernel),
             ("Kubernetes", f"{self.kubernetes} (kind, {self.nodes} node{'s' if self.nodes > 1 else ''})"),
-            ("load before", f"{self.load_before:.1f}"),
+            ("load average", f"{self.load_before:.1f} before, {load_after:.1f} after"),
             ("date", self.date),
         ]
 

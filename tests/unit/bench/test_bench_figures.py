@@ -78,6 +78,7 @@ def test_the_page_holds_every_table() -> None:
     text = page(machine, times, spent, runs=3)
 
     assert "| CPU | A CPU, 2 cores |" in text
+    assert "| load average | 0.5 before, " in text
     assert "| POST answered | 20 ms | 29 ms | 30 ms |" in text
     assert "| POST → PROCESSING | 2.00 s | 2.90 s | 3.00 s |" in text
     assert "| CPU | 0.30 cores |" in text
