@@ -1,0 +1,87 @@
+"""Segments in the store that no manifest lists yet, against obstore's own in-memory store, which keeps facts."""
+
+from pathlib import Path
+
+from obstore.store import LocalStore, MemoryStore
+
+from egress_api.manifest import Manifest
+from egress_recorder.adoption import FACT_KEY, adopt_unlisted, fact_of, segment_of
+from egress_recorder.recording import Recording, StoredSegment
+from egress_recorder.store import Description, Store
+from support.recorder import NOW, recorder_config
+
+CONFIG = recorder_config()
+LATER = recorder_config(attempt=2)
+SHA = "a" * 64
+
+
+def make_store(tmp_path: Path, kind: type[MemoryStore] | type[LocalStore]) -> Store:
+    store = Store(recorder_config(store={"url": tmp_path.as_uri()}).store, credentials_dir=tmp_path / "none")
+    if kind is MemoryStore:
+        store._store = MemoryStore()
+        store._local = False
+    return store
+
+
+async def recorded(store: Store, *, listed: int, stored: int, skip: frozenset[int] = frozenset()) -> Manifest:
+    """Record `stored` segments of which the manifest lists the first `listed`."""
+    book = Recording(CONFIG, created_at=NOW)
+    text = book.manifest()
+    for number in range(stored):
+        segment = book.add(Path("x"), size_bytes=3, started_at=NOW, seconds=4.0)
+        if number not in skip:
+            await store.put(
+                segment.name,
+                b"abc",
+                content_type="video/mp2t",
+                fact=(FACT_KEY, fact_of(segment, CONFIG, sha256=SHA)),
+            )
+        book.mark_stored(number, StoredSegment(name=segment.name, sha256=SHA, uploaded_at=NOW))
+        if number < listed:
+            text = book.manifest()
+    return Manifest.model_validate_json(text)
+
+
+async def adopt(store: Store, earlier: Manifest) -> tuple[tuple[int, int], Recording]:
+    book = Recording(LATER, created_at=NOW, earlier=earlier)
+    return await adopt_unlisted(store, book, LATER, earlier=earlier), book
+
+
+async def test_stored_segments_that_were_not_listed_are_listed_by_the_next_attempt(tmp_path: Path) -> None:
+    store = make_store(tmp_path, MemoryStore)
+    counts, book = await adopt(store, await recorded(store, listed=2, stored=4))
+    assert counts == (2, 0)
+    segments = Manifest.model_validate_json(book.manifest()).segments
+    assert [(s.index, s.name, s.attempt, s.sha256, s.size_bytes, s.discontinuity) for s in segments[2:]] == [
+        (2, "out_000002.ts", 1, SHA, 3, False),
+        (3, "out_000003.ts", 1, SHA, 3, False),
+    ]
+    assert book.add(Path("x"), size_bytes=1, started_at=NOW, seconds=4.0).name == "out_000004.ts"
+
+
+async def test_a_segment_behind_a_missing_one_is_listed_behind_a_discontinuity(tmp_path: Path) -> None:
+    store = make_store(tmp_path, MemoryStore)
+    counts, book = await adopt(store, await recorded(store, listed=1, stored=3, skip=frozenset({1})))
+    assert counts == (1, 0)
+    segments = Manifest.model_validate_json(book.manifest()).segments
+    assert [(s.name, s.discontinuity) for s in segments] == [
+        ("out_000000.ts", False),
+        ("out_000002.ts", True),
+    ]
+
+
+async def test_on_plain_files_they_are_left_under_their_names(tmp_path: Path) -> None:
+    store = make_store(tmp_path, LocalStore)
+    counts, book = await adopt(store, await recorded(store, listed=2, stored=4))
+    assert counts == (0, 2)
+    assert book.listed == 2
+    assert book.add(Path("x"), size_bytes=1, started_at=NOW, seconds=4.0).name == "out_000004.ts"
+
+
+async def test_a_fact_of_another_task_is_not_believed() -> None:
+    book = Recording(CONFIG, created_at=NOW)
+    segment = book.add(Path("x"), size_bytes=3, started_at=NOW, seconds=4.0)
+    about = Description(3, NOW, {FACT_KEY: fact_of(segment, CONFIG, sha256=SHA)})
+    assert segment_of(segment.name, about, CONFIG) is not None
+    assert segment_of(segment.name, about, recorder_config(task_uid="another")) is None
+    assert segment_of(segment.name, Description(3, NOW, {FACT_KEY: "v2;who knows"}), CONFIG) is None
