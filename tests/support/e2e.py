@@ -25,7 +25,7 @@ NAMESPACE = "egress"
 
 
 def until(what: str, probe: Callable[[], T | None], *, seconds: float, every: float = 0.2) -> T:
-    """Ask until the answer is neither None nor False, and return it.
+    """Ask until there is an answer that is not empty, and return it.
 
     Raises:
         AssertionError: after `seconds`, with what was waited for.
@@ -33,7 +33,7 @@ def until(what: str, probe: Callable[[], T | None], *, seconds: float, every: fl
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()
-        if answer is not None and answer is not False:
+        if answer:
             return answer
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
         time.sleep(every)
