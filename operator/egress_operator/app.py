@@ -84,20 +84,21 @@ async def run(
             for number in range(settings.workers)
         ]
         background.append(asyncio.create_task(resync.run(), name="resync"))
-        stack.push_async_callback(_end, background)
-        stack.callback(queue.close)
+
+        async def end() -> None:
+            queue.close()
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background, timeout=SHUTDOWN_SECONDS)
+            await live.close()
+
+        stack.push_async_callback(end)
         logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)
         await kopf.operator(
-            registry=build_registry(queue=queue, watch=watch),
+            registry=build_registry(queue=queue, watch=watch, end=end),
             settings=kopf_settings(),
             namespaces=settings.namespaces,
             standalone=True,
             stop_flag=stop,
         )
     logger.info("Operator stopped")
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)

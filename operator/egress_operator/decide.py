@@ -276,6 +276,11 @@ class _Pass:
         if end.platform and asked:
             message = "the recording was stopped as asked"
             return self._end(State.STOPPED, Reason.STOP_REQUESTED, message, uploaded=uploaded)
+        if end.reason == Reason.POD_DELETED and self.pod is not None:
+            # The deletion was ours; what went wrong is that it did not end properly.
+            grace = self.settings.recorder.grace_seconds
+            message = f"the recorder had not finished after {grace} s (recorder.graceSeconds) and was killed"
+            return self._end(State.FAILED, Reason.RECORDER_FAILED, message)
         return self._end(State.FAILED, end.reason, end.message, uploaded=uploaded)
 
     def _next_attempt(self, pod: PodView | None, end: End, *, free: bool, failures: int) -> Decision:

@@ -5,6 +5,7 @@ errors in such handlers are dropped, so the handlers put a key into the queue, w
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import kopf
@@ -51,13 +52,26 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def build_registry(*, queue: WorkQueue[TaskKey], watch: WatchHealth) -> kopf.OperatorRegistry:
-    """Return the handlers, bound to a queue; importing this module registers nothing."""
+def build_registry(
+    *, queue: WorkQueue[TaskKey], watch: WatchHealth, end: Callable[[], Awaitable[None]]
+) -> kopf.OperatorRegistry:
+    """Return the handlers; importing this module registers nothing.
+
+    Args:
+        queue: where doorbells put keys.
+        watch: is told what the watches tell.
+        end: is called when the watches have ended.
+    """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    # What still runs when kopf ends, and was started after it, it waits for and then cancels.
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        await end()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name

@@ -71,12 +71,17 @@ class LiveReports(Generic[Key]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop looking at anything."""
         tasks = [followed.task for followed in self._followed.values()]
         for key in list(self._followed):
             self.drop(key)
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+            self._session = None
 
     def follow(self, key: Key, pod: PodView) -> None:
         """Look at this Pod's recorder from now on, and at no other Pod of the same task."""

@@ -1,0 +1,204 @@
+"""What must hold whatever happens, in whatever order, with an operator that may die between any two steps."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from egress_api.names import pod_name
+from egress_api.results import Outcome
+from egress_api.states import Reason, State
+from egress_operator.decide import decide
+from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod
+from egress_operator.pod_state import ContainerEnd, PodView
+from support.operator_rows import SETTINGS, at, pod, task
+from support.summaries import failed, summary
+
+RANK = {
+    State.ENQUEUED: 0,
+    State.PROCESSING: 1,
+    State.STOPPING: 2,
+    State.STOPPED: 3,
+    State.FAILED: 3,
+    State.TIMEOUT: 3,
+}
+ENDS = st.sampled_from(
+    [
+        "as asked",
+        "max duration",
+        "join refused",
+        "unreachable",
+        "no words",
+        "cut words",
+        "out of memory",
+        "evicted",
+    ]
+)
+
+
+class TaskLife(RuleBasedStateMachine):
+    """A task, the Pods in the API server, and an operator that may stop after any step of a decision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.task = task(retry_limit=1)
+        self.pods: dict[str, PodView] = {}
+        self.made: list[str] = []
+        self.now = at(0)
+        self.highest = 0
+        self.end: tuple[State, str] | None = None
+
+    # The operator.
+
+    @initialize()
+    def task_is_created(self) -> None:
+        self.look()
+
+    @rule()
+    def operator_looks(self) -> None:
+        self.look()
+
+    @rule(steps=st.integers(0, 3))
+    def operator_looks_and_dies(self, steps: int) -> None:
+        self.look(steps)
+
+    def look(self, steps: int = 99) -> None:
+        status = self.task.status
+        attempt = status.attempt or 1
+        seen = self.pods.get(pod_name("task", attempt=attempt))
+        previous = self.pods.get(pod_name("task", attempt=attempt - 1)) if seen is None else None
+        facts = Facts(previous=previous)
+        decision = decide(self.task, seen, now=self.now, settings=SETTINGS, facts=facts)
+        if steps == 0:
+            return
+        self.task = self.task.model_copy(update={"status": decision.status})
+        for action in decision.actions[: steps - 1]:
+            match action:
+                case CreatePod(attempt=number):
+                    name = pod_name("task", attempt=number)
+                    if name not in self.pods:
+                        assert name not in self.made, f"{name} was made twice"
+                        self.made.append(name)
+                        self.pods[name] = pod(number, node=None, scheduled=False, scheduled_at=None)
+                case ReleasePod(pod=view):
+                    self.update(view.name, finalizers=())
+                case DeletePod(pod=view, grace_seconds=grace):
+                    self.delete(view.name, grace)
+                case DeleteTask():
+                    pass
+
+    # The API server: an object goes when it is deleted, ended and nobody holds it.
+
+    def update(self, name: str, **changes: object) -> None:
+        if name in self.pods:
+            self.pods[name] = replace(self.pods[name], **changes)  # type: ignore[arg-type]
+            view = self.pods[name]
+            if view.deleting and not view.held and (view.finished or view.node is None):
+                del self.pods[name]
+
+    def delete(self, name: str, grace: int) -> None:
+        if name in self.pods and not self.pods[name].deleting:
+            self.update(name, deleted_at=self.now + timedelta(seconds=grace))
+
+    def alive(self) -> list[PodView]:
+        return [view for view in self.pods.values() if not view.finished]
+
+    # Everybody else.
+
+    @rule(seconds=st.sampled_from([1, 5, 30]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: len(self.made) > 1 or any(v.ready for v in self.pods.values()))
+    @rule()
+    def user_stops(self) -> None:
+        spec = self.task.spec.model_copy(update={"stop": True})
+        self.task = self.task.model_copy(update={"spec": spec})
+
+    @precondition(lambda self: self.alive())
+    @rule(data=st.data())
+    def node_takes_the_pod(self, data: st.DataObject) -> None:
+        view = data.draw(st.sampled_from(self.alive()))
+        if not view.deleting:
+            self.update(view.name, node="node-1", scheduled=True, scheduled_at=self.now)
+
+    @precondition(lambda self: any(v.node for v in self.alive()))
+    @rule(data=st.data())
+    def recorder_joins(self, data: st.DataObject) -> None:
+        view = data.draw(st.sampled_from([v for v in self.alive() if v.node]))
+        self.update(view.name, phase="Running", ready=True, ready_at=self.now)
+
+    @precondition(lambda self: any(v.node for v in self.alive()))
+    @rule(data=st.data(), how=ENDS)
+    def pod_ends(self, data: st.DataObject, how: str) -> None:
+        view = data.draw(st.sampled_from([v for v in self.alive() if v.node]))
+        attempt = int(view.name.rsplit("-", 1)[1])
+        words = {
+            "as asked": summary(attempt=attempt).to_message(),
+            "max duration": summary(
+                Outcome.STOPPED, Reason.MAX_DURATION_REACHED, attempt=attempt
+            ).to_message(),
+            "join refused": failed(Reason.JOIN_REFUSED, attempt=attempt).to_message(),
+            "unreachable": failed(Reason.SOURCE_UNREACHABLE, retryable=True, attempt=attempt).to_message(),
+            "cut words": summary(attempt=attempt).to_message()[:50],
+        }.get(how, "")
+        end = ContainerEnd(
+            exit_code=0 if words else 137, reason="OOMKilled" if how == "out of memory" else "", message=words
+        )
+        self.update(
+            view.name,
+            phase="Succeeded" if words else "Failed",
+            reason="Evicted" if how == "evicted" else "",
+            ready=False,
+            container_end=end,
+        )
+
+    @precondition(lambda self: self.alive())
+    @rule(data=st.data())
+    def somebody_deletes_the_pod(self, data: st.DataObject) -> None:
+        self.delete(data.draw(st.sampled_from(sorted(self.pods))), 120)
+
+    @precondition(lambda self: self.task.status.pod_name in self.pods and self.task.status.pod_uid)
+    @rule()
+    def somebody_forces_the_pod_away(self) -> None:
+        del self.pods[str(self.task.status.pod_name)]
+
+    # What must hold.
+
+    @invariant()
+    def states_only_go_forward(self) -> None:
+        rank = RANK[self.task.status.state]
+        assert rank >= self.highest
+        self.highest = rank
+
+    @invariant()
+    def an_end_is_never_changed(self) -> None:
+        status = self.task.status
+        if self.end is not None:
+            assert (status.state, status.reason) == self.end
+        elif status.state.terminal:
+            self.end = (status.state, status.reason)
+
+    @invariant()
+    def at_most_one_pod_records(self) -> None:
+        # One whose node is lost can't be seen to have ended: the manifest fences it off.
+        recording = [v for v in self.alive() if v.node and not v.deleting]
+        assert len(recording) <= 1
+
+    def teardown(self) -> None:
+        """Left to itself with a stop, every task ends, and no Pod is held."""
+        self.user_stops()
+        for _ in range(12):
+            self.look()
+            self.now += timedelta(seconds=200)
+            for view in list(self.pods.values()):
+                if view.deleting and view.node and not view.finished:
+                    self.update(view.name, phase="Failed")
+        assert self.task.status.state.terminal
+        assert not self.pods
+
+
+TestTaskLife = TaskLife.TestCase
+TestTaskLife.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

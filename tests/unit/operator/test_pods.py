@@ -1,0 +1,261 @@
+"""The recorder Pod, whole: an extra field, or one that is missing, is noticed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from egress_api.recorder import RecorderConfig
+from egress_operator.pods import build_pod, recorder_config, store_folder
+from egress_operator.settings import Settings
+from support.operator_rows import SETTINGS, task
+
+CONFIG = {
+    "taskId": "task",
+    "taskUid": "task-uid",
+    "appId": "demo",
+    "namespace": "media",
+    "attempt": 2,
+    "createdAt": "2026-11-23T05:11:22.000Z",
+    "layout": "flat",
+    "channel": "room",
+    "users": ["ann"],
+    "webGl": False,
+    "format": "hls",
+    "outputName": "20261123_room",
+    "segmentSeconds": 4,
+    "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 2000},
+    "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
+    "source": {"kind": "livekit", "url": "ws://livekit:7880"},
+    "store": {"url": "s3://recordings/demo/task/", "options": {}},
+    "tokenFile": "/run/egress/token/access_token",
+    "maxDurationSeconds": 14400,
+    "idleTimeoutSeconds": 0,
+    "joinTimeoutSeconds": 30,
+    "finalizeSeconds": 120,
+}
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "task-2",
+        "namespace": "media",
+        "labels": {
+            "app.kubernetes.io/managed-by": "egress-operator",
+            "app.kubernetes.io/component": "recorder",
+            "egress-operator.dev/app-id": "demo",
+            "egress-operator.dev/task": "task",
+            "egress-operator.dev/task-uid": "task-uid",
+            "egress-operator.dev/attempt": "2",
+        },
+        "annotations": {
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        },
+        "finalizers": ["egress-operator.dev/results"],
+        "ownerReferences": [
+            {
+                "apiVersion": "egress-operator.dev/v1alpha1",
+                "kind": "EgressTask",
+                "name": "task",
+                "uid": "task-uid",
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    },
+    "spec": {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 120,
+        "activeDeadlineSeconds": 14400 + 300 + 120 + 300,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [
+            {
+                "key": "node.kubernetes.io/not-ready",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 30,
+            },
+            {
+                "key": "node.kubernetes.io/unreachable",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 30,
+            },
+        ],
+        "containers": [
+            {
+                "name": "recorder",
+                "image": "egress-recorder:1",
+                "imagePullPolicy": "IfNotPresent",
+                "ports": [{"name": "http", "containerPort": 8080}],
+                "resources": {
+                    "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+                    "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "4Gi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "readinessProbe": {
+                    "httpGet": {"path": "/readyz", "port": 8080},
+                    "periodSeconds": 1,
+                    "timeoutSeconds": 2,
+                },
+                "livenessProbe": {
+                    "httpGet": {"path": "/healthz", "port": 8080},
+                    "initialDelaySeconds": 15,
+                    "periodSeconds": 10,
+                    "timeoutSeconds": 5,
+                    "failureThreshold": 6,
+                },
+                "volumeMounts": [
+                    {"name": "spool", "mountPath": "/spool"},
+                    {"name": "tmp", "mountPath": "/tmp"},
+                    {"name": "token", "mountPath": "/run/egress/token", "readOnly": True},
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "spool", "emptyDir": {"sizeLimit": "2Gi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "512Mi"}},
+            {
+                "name": "token",
+                "secret": {
+                    "defaultMode": 0o440,
+                    "secretName": "task-token",
+                    "items": [{"key": "access_token", "path": "access_token"}],
+                },
+            },
+        ],
+    },
+}
+
+
+def _asked() -> Any:
+    return task(users=["ann"], filename_pattern="{date}_{channel}")
+
+
+def _changed(**groups: Any) -> Settings:
+    base = SETTINGS.model_dump()
+    for group, changes in groups.items():
+        base[group] = {**base[group], **changes} if isinstance(changes, dict) else changes
+    return Settings(**base)
+
+
+def test_the_whole_pod() -> None:
+    pod = build_pod(_asked(), attempt=2, settings=SETTINGS)
+
+    (env,) = pod["spec"]["containers"][0].pop("env")
+    assert env["name"] == "EGRESS_RECORDER_CONFIG"
+    assert json.loads(env["value"]) == CONFIG
+    assert pod == POD
+
+
+def test_the_recorder_reads_what_it_is_told() -> None:
+    pod = build_pod(_asked(), attempt=2, settings=SETTINGS)
+
+    told = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
+    assert told == recorder_config(_asked(), attempt=2, settings=SETTINGS)
+
+
+def test_a_page_gets_the_web_image_no_source_and_no_token() -> None:
+    settings = _changed(recorder={"web_image": "egress-recorder-web:1"})
+    page = task(
+        layout="freestyle",
+        channel=None,
+        access_token_secret_ref=None,
+        url="https://Page.example:8443/x",
+        web_gl=True,
+        filename_pattern="{channel}_{layout}",
+    )
+    pod = build_pod(page, attempt=1, settings=settings)
+    config = recorder_config(page, attempt=1, settings=settings)
+
+    assert pod["spec"]["containers"][0]["image"] == "egress-recorder-web:1"
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["spool", "tmp"]
+    assert (config.source, config.token_file, config.web_gl) == (None, None, True)
+    assert config.output_name == "page.example_freestyle"
+
+
+def test_credentials_are_mounted_and_never_written() -> None:
+    pod = build_pod(task(), attempt=1, settings=_changed(store={"credentials_secret": "store"}))
+
+    assert pod["spec"]["volumes"][-1] == {
+        "name": "store-credentials",
+        "secret": {"defaultMode": 0o440, "secretName": "store"},
+    }
+    assert pod["spec"]["containers"][0]["volumeMounts"][-1] == {
+        "name": "store-credentials",
+        "mountPath": "/run/egress/store",
+        "readOnly": True,
+    }
+
+
+def test_a_store_on_a_volume_is_mounted_where_its_url_points() -> None:
+    settings = _changed(store={"url": "file:///recordings/all", "volume_claim": "nas"})
+    pod = build_pod(task(), attempt=1, settings=settings)
+
+    assert pod["spec"]["volumes"][-1] == {"name": "store", "persistentVolumeClaim": {"claimName": "nas"}}
+    assert pod["spec"]["containers"][0]["volumeMounts"][-1] == {
+        "name": "store",
+        "mountPath": "/recordings/all",
+    }
+    assert store_folder(task(), settings) == "file:///recordings/all/demo/task/"
+
+
+def test_the_folder_takes_its_values_from_task_and_settings() -> None:
+    settings = _changed(
+        store={"url": "s3://bucket/prefix/", "folder": "/{region}/{namespace}/{app_id}/{task_id}/"},
+        region="eu-1",
+    )
+
+    assert store_folder(task(), settings) == "s3://bucket/prefix/eu-1/media/demo/task/"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "key", "want"),
+    [
+        ("service_account_name", "cloud", "serviceAccountName", "cloud"),
+        ("priority_class_name", "high", "priorityClassName", "high"),
+        ("runtime_class_name", "gvisor", "runtimeClassName", "gvisor"),
+        ("node_selector", {"a": "b"}, "nodeSelector", {"a": "b"}),
+        ("affinity", {"nodeAffinity": {}}, "affinity", {"nodeAffinity": {}}),
+        ("image_pull_secrets", ["one"], "imagePullSecrets", [{"name": "one"}]),
+    ],
+)
+def test_what_an_administrator_sets_stands_in_the_pod(field: str, value: Any, key: str, want: Any) -> None:
+    spec = build_pod(task(), attempt=1, settings=_changed(recorder={field: value}))["spec"]
+
+    assert spec[key] == want
+    assert set(spec) - set(POD["spec"]) == {key}
+
+
+def test_an_administrators_labels_do_not_hide_ours() -> None:
+    settings = _changed(
+        recorder={"labels": {"team": "media", "egress-operator.dev/task": "x"}, "annotations": {"note": "1"}}
+    )
+    meta = build_pod(task(), attempt=1, settings=settings)["metadata"]
+
+    assert meta["labels"]["team"] == "media"
+    assert meta["labels"]["egress-operator.dev/task"] == "task"
+    assert meta["annotations"]["note"] == "1"
+
+
+def test_more_tolerations_come_after_ours() -> None:
+    extra = {"key": "media", "operator": "Exists"}
+    spec = build_pod(task(), attempt=1, settings=_changed(recorder={"tolerations": [extra]}))["spec"]
+
+    assert spec["tolerations"] == [*POD["spec"]["tolerations"], extra]
