@@ -48,7 +48,7 @@ def check_pattern(pattern: str) -> str:
             raise PatternError(f"unknown token {{{token}}}; known are {', '.join(f'{{{k}}}' for k in known)}")
         if form is not None and token not in MOMENT_TOKENS:
             raise PatternError(f"{{{token}}} takes no form after a colon, only {{date}} and {{time}} do")
-    if re.match(PATTERN_REGEX, pattern) is None:
+    if re.fullmatch(PATTERN_REGEX, pattern) is None:
         allowed = ", ".join(f"%{d}" for d in _DIRECTIVES)
         raise PatternError(
             f"may hold letters, digits, '_', '.', '-' and tokens in braces; a form takes {allowed}"

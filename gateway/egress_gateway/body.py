@@ -50,6 +50,15 @@ async def read_json(request: web.Request) -> JsonBody | None:
     if not content:
         return None
     _check_media_type(request)
+    return decode(content)
+
+
+def decode(content: bytes) -> JsonBody:
+    """Return the JSON object that `content` is.
+
+    Raises:
+        ProblemError: saying where it isn't one.
+    """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -29,6 +29,7 @@ class Trace:
     request_id: str
     app_id: str | None = None
     task_id: str | None = None
+    problem: str | None = None
 
 
 TRACE = web.RequestKey("trace", Trace)
@@ -69,6 +70,7 @@ async def _answer(request: web.Request, handler: Handler, trace: Trace) -> web.S
             ProblemKind.INTERNAL,
             f"something went wrong in the gateway; its log says what, at request_id {trace.request_id}",
         )
+    trace.problem = problem.kind
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("a request can't be met", request_id=trace.request_id, detail=problem.detail)
     return problem_response(problem, instance=request.path, request_id=trace.request_id)
@@ -80,7 +82,7 @@ def _route(request: web.Request) -> str:
 
 
 def _write(request: web.Request, trace: Trace, *, status: int, seconds: float) -> None:
-    known = {"app_id": trace.app_id, "task_id": trace.task_id}
+    known = {"app_id": trace.app_id, "task_id": trace.task_id, "problem": trace.problem}
     write = log.debug if request.path in _QUIET else log.info
     with structlog.contextvars.bound_contextvars(
         request_id=trace.request_id, **{key: value for key, value in known.items() if value}

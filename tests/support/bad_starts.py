@@ -125,6 +125,9 @@ BAD_STARTS: list[BadStart] = [
     _bad("another format", "payload.format", "avi", "must be 'hls'"),
     _bad("an unknown token", "payload.filename_pattern", "{user}", "unknown token {user}"),
     _bad("a path in the name", "payload.filename_pattern", "../../etc/x", "may hold letters, digits"),
+    _bad(
+        "a pattern that ends in a newline", "payload.filename_pattern", "file\n", "may hold letters, digits"
+    ),
     _bad("an empty pattern", "payload.filename_pattern", "", "must be at least 1 character"),
     _bad("segments of 0 seconds", "payload.segmentSeconds", 0, "must be at least 1"),
     _bad("a limit below zero", "payload.limits.maxDurationSeconds", -5, "must be at least 1"),
