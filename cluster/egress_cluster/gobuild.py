@@ -58,8 +58,16 @@ RUNC_WRAP = Program(name="runc-wrap", folder="node-image/runc-wrap")
 PAUSE = Program(name="pause", folder="node-image/pause")
 COREDNS = Program(name="coredns", folder="tools/coredns", minutes="1 to 3 minutes")
 KIND = Program(name="kind", folder="tools/kind", package="sigs.k8s.io/kind", anyones=True)
+_HELM_VERSIONS = ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules")
 HELM = Program(
-    name="helm", folder="tools/helm", package="helm.sh/helm/v3/cmd/helm", anyones=True, minutes="2 minutes"
+    name="helm",
+    folder="tools/helm",
+    package="helm.sh/helm/v3/cmd/helm",
+    # Without these helm believes in Kubernetes 1.20 wherever there is no cluster to ask.
+    ldflags="-s -w "
+    + " ".join(f"-X {at}.k8sVersionMajor={_MAJOR} -X {at}.k8sVersionMinor={_MINOR}" for at in _HELM_VERSIONS),
+    anyones=True,
+    minutes="2 minutes",
 )
 KUBECONFORM = Program(
     name="kubeconform",
