@@ -1,0 +1,53 @@
+"""`kubectl apply` alone: the example manifest makes a recording with no gateway anywhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.e2e import Tasks, request_id, until
+from support.publishers import Publishers, recorder_token
+from support.store import fetch_task
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "record-channel.yaml"
+
+
+@pytest.fixture
+def no_gateway(tasks: Tasks) -> Iterator[None]:
+    """The gateway scaled to zero for as long as the test runs."""
+    deployment = "deployment/egress-gateway"
+    tasks.kubectl.run("scale", deployment, "--replicas=0")
+    until(
+        "no gateway",
+        lambda: not tasks.all_of("pod", selector="app.kubernetes.io/component=gateway"),
+        seconds=60,
+    )
+    yield
+    tasks.kubectl.run("scale", deployment, "--replicas=1")
+    tasks.kubectl.run("rollout", "status", deployment, "--timeout=60s", timeout_seconds=70)
+
+
+def test_the_example_records(tasks: Tasks, people: Publishers, no_gateway: None, tmp_path: Path) -> None:
+    kubectl = tasks.kubectl
+    task = yaml.safe_load(EXAMPLE.read_text())
+    # The folder in the store follows the name: a run before this one has left a recording there.
+    name = task["metadata"]["name"] = f"record-{request_id()}"
+    token = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": task["spec"]["accessTokenSecretRef"]["name"]},
+        "stringData": {"access_token": recorder_token(task["spec"]["channel"], identity=name)},
+    }
+    kubectl.apply(token, task)
+    kubectl.run("wait", "--for=condition=Recording", f"egt/{name}", "--timeout=60s", timeout_seconds=70)
+    until("a file", lambda: tasks.get(name)["status"].get("files"), seconds=40)
+    kubectl.run("patch", "egt", name, "--type=merge", '--patch={"spec":{"stop":true}}')
+    kubectl.run("wait", "--for=condition=Complete", f"egt/{name}", "--timeout=90s", timeout_seconds=100)
+    (file,) = tasks.get(name)["status"]["files"]
+    columns = kubectl.run("get", "egresstask", name, "--no-headers").split()
+    assert columns[:5] == [name, "my-app", "egress_test", "STOPPED", "1"]
+    recording = fetch_task(name, tmp_path, app="my-app")
+    assert recording.problems() == []
+    assert recording.playlist_path.name == file["name"]
+    assert file["name"].endswith("_egress_test.m3u8")

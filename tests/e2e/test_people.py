@@ -1,0 +1,69 @@
+"""People come, go, mute and change size while it records: the picture follows, sound and picture stay together."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.e2e import Gateway, Tasks
+from support.publishers import publishing, user
+from support.recording import Recording, av_offsets, grid, visible_users
+from support.store import fetch_task
+
+PEOPLE = [user("user1", hue=0, tone=440), user("user2", hue=220, tone=880), user("user3", hue=120, tone=660)]
+
+
+def spend(seconds: float) -> None:
+    """Let media go by: what is recorded is as long as the time it takes."""
+    time.sleep(seconds)
+
+
+@pytest.fixture
+def busy(
+    gateway: Gateway, tasks: Tasks, start_body: Callable[..., dict[str, Any]], tmp_path: Path
+) -> tuple[Recording, dict[str, float]]:
+    """A recording of a channel in which much happens, and the media second of each thing that did."""
+    first, _, outsider = PEOPLE
+    late = user("user2", hue=220, tone=880, join=3600)
+    with publishing("busy", [first, late, outsider]) as people:
+        body = start_body(channel="busy", users=["user1", "user2"])
+        task = gateway.start(body).body["task_id"]
+        tasks.until_state(task, "PROCESSING", seconds=60)
+        at = {"joined": people.act("user2", "join")}
+        spend(6)
+        at["camera-off"] = people.act("user2", "camera-off")
+        spend(5)
+        at["camera-on"] = people.act("user2", "camera-on")
+        spend(5)
+        at["resized"] = people.act("user1", "resize=320x180")
+        spend(6)
+        at["left"] = people.act("user2", "leave")
+        spend(5)
+        gateway.stop(task)
+        tasks.until_state(task, "STOPPED", seconds=60)
+    recording = fetch_task(task, tmp_path)
+    begun = recording.playlist.entries[0].at
+    assert begun is not None
+    return recording, {what: when - begun.timestamp() for what, when in at.items()}
+
+
+def test_the_picture_follows_the_people(busy: tuple[Recording, dict[str, float]]) -> None:
+    recording, at = busy
+    assert recording.problems(people=PEOPLE) == []
+
+    def seen(after: str, seconds: float) -> dict[str, Any]:
+        return visible_users(recording, at=at[after] + seconds, people=PEOPLE)
+
+    whole, (left, right) = grid(1)[0], grid(2)
+    assert seen("joined", -1.0)["user1"].inside(whole)
+    assert seen("joined", 3.0)["user1"].inside(left)
+    assert seen("joined", 3.0)["user2"].inside(right)
+    assert seen("camera-off", 3.0).keys() == {"user1"}
+    assert seen("camera-on", 3.0).keys() == {"user1", "user2"}
+    assert seen("resized", 3.0).keys() == {"user1", "user2"}
+    assert seen("left", 3.0).keys() == {"user1"}
+    assert seen("left", 3.0)["user1"].inside(whole)
+    for offsets in av_offsets(recording, people=PEOPLE[:2]).values():
+        assert abs(offsets.median) < 0.1
