@@ -5,6 +5,7 @@ so what the API server refuses and what these models refuse is the same.
 """
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -146,3 +147,8 @@ class EgressTaskSpec(Strict):
                 if self.url is None or self.channel is not None:
                     raise ValueError("layout freestyle records a page: set url and no channel")
         return self
+
+    @property
+    def source(self) -> str:
+        """What is recorded, in a word: the channel, or the page's host."""
+        return self.channel or urlsplit(self.url or "").hostname or ""

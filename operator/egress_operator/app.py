@@ -87,9 +87,10 @@ async def run(
 
         async def end() -> None:
             queue.close()
-            for task in background:
+            resync.close()
+            _, late = await asyncio.wait(background, timeout=SHUTDOWN_SECONDS)
+            for task in late:
                 task.cancel()
-            await asyncio.wait(background, timeout=SHUTDOWN_SECONDS)
             await live.close()
 
         stack.push_async_callback(end)

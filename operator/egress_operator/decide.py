@@ -87,7 +87,7 @@ class _Pass:
         if self.task.metadata.deletion_timestamp is not None:
             return self._abandoned()
         if self.status.attempt == 0:
-            self.draft.begin()
+            self.draft.begin(source=self.task.spec.source)
             fault = self._fault_of_task()
             if fault is not None:
                 reason, message = fault

@@ -51,12 +51,12 @@ class Draft:
         found = self.status.condition(wanted)
         return found is not None and found.status is ConditionStatus.TRUE
 
-    def begin(self) -> None:
+    def begin(self, *, source: str | None) -> None:
         """First sight of a task: every condition is set, none is decided."""
         for wanted in ConditionType:
             self.condition(wanted, ConditionStatus.UNKNOWN, Reason.ACCEPTED)
         self.condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED)
-        self.set(enqueued_at=self._now, observed_generation=self._generation)
+        self.set(source=source, enqueued_at=self._now, observed_generation=self._generation)
         self.state(State.ENQUEUED, Reason.ACCEPTED, "the task was accepted")
 
     def report(self, report: RecorderReport, *, final: bool) -> None:

@@ -244,7 +244,7 @@ class Reconciler:
             logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
             return
         draft = Draft(status, now=self._clock(), generation=metadata.generation)
-        draft.begin()
+        draft.begin(source=None)
         message = f"the task does not fit this operator's version: {fields}"
         draft.finish(State.FAILED, Reason.INVALID_SPEC, message, uploaded=False)
         await self._write(raw, metadata, draft.status)

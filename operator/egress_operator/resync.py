@@ -6,6 +6,7 @@ listed first: a Pod whose task is not in the later list has lost it.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,17 +75,23 @@ class Resync:
         self._watch = watch
         self._metrics = metrics
         self._clock = clock
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Have `run` end with the look that it is at."""
+        self._closed.set()
 
     async def run(self) -> None:
-        """Look at everything now and then every `resyncSeconds`, until cancelled."""
-        while True:
+        """Look at everything now and then every `resyncSeconds`, until closed."""
+        while not self._closed.is_set():
             pause: float = self._settings.resync_seconds
             try:
                 await self.once()
             except ApiError as error:
                 logger.warning("Resync failed", error=str(error))
                 pause = min(pause, RETRY_SECONDS)
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), pause)
 
     async def once(self) -> None:
         """Look at everything once.

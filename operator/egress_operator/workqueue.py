@@ -31,6 +31,7 @@ class WorkQueue(Generic[Key]):
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._available = asyncio.Semaphore(0)
+        self._closed = False
 
     def add(self, key: Key) -> None:
         """Have `key` worked on as soon as a worker is free."""
@@ -45,6 +46,8 @@ class WorkQueue(Generic[Key]):
         """Have `key` worked on in `seconds`, or earlier if something asks for it earlier."""
         if seconds <= 0:
             self.add(key)
+            return
+        if self._closed:
             return
         when = self._loop.time() + seconds
         timer = self._timers.get(key)
@@ -77,9 +80,12 @@ class WorkQueue(Generic[Key]):
         since = [*self._waiting_since.values(), *self._busy_since.values()]
         return self._loop.time() - min(since) if since else 0.0
 
-    async def get(self) -> Key:
-        """Wait for a key; it is the caller's until `done`."""
+    async def get(self) -> Key | None:
+        """Wait for a key, which is the caller's until `done`; None when the queue is closed."""
         await self._available.acquire()
+        if self._closed:
+            self._available.release()  # for the next who waits
+            return None
         key = self._ready.popleft()
         del self._waiting_since[key]
         self._busy_since[key] = self._loop.time()
@@ -97,14 +103,13 @@ class WorkQueue(Generic[Key]):
         *,
         on_error: Callable[[Key, Exception, float], None],
     ) -> None:
-        """Work on keys, one after the other, until cancelled.
+        """Work on keys, one after the other, until the queue is closed.
 
         Args:
             process: works on a key; returns in how many seconds it wants it again, if it does.
             on_error: is told the key, what was raised and in how many seconds the key is tried again.
         """
-        while True:
-            key = await self.get()
+        while (key := await self.get()) is not None:
             try:
                 again = await process(key)
             except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again, later and later
@@ -117,10 +122,12 @@ class WorkQueue(Generic[Key]):
                 self.done(key)
 
     def close(self) -> None:
-        """Cancel what waits for its time."""
+        """Give out no more keys: workers end with the key they are at."""
+        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._available.release()
 
     def _make_ready(self, key: Key) -> None:
         self._ready.append(key)
