@@ -39,6 +39,7 @@ class CaptureProcess:
         self._process = process
         self._log = log
         self._inbox: asyncio.Queue[Event | Exited] = asyncio.Queue()
+        self._buried = False
         self._watcher = asyncio.create_task(self._watch(), name="capture-watcher")
 
     @classmethod
@@ -77,7 +78,9 @@ class CaptureProcess:
         await self._write(_STOP_LINE)
 
     def kill(self) -> None:
-        """End it and everything it started, at once."""
+        """End it and everything it started, at once; once it is gone this does nothing."""
+        if self._buried:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -98,7 +101,9 @@ class CaptureProcess:
         _, unfinished = await asyncio.wait(readers, timeout=_LAST_WORDS_SECONDS)
         for reader in unfinished:
             reader.cancel()
-        self._inbox.put_nowait(Exited(await self._process.wait()))
+        code = await self._process.wait()
+        self._buried = True
+        self._inbox.put_nowait(Exited(code))
 
     async def _gone(self) -> None:
         """Wait for the process alone: asyncio's own wait() also waits for pipes that its children hold."""

@@ -32,7 +32,7 @@ from egress_recorder.reaper import reap_orphans
 from egress_recorder.recording import Recording
 from egress_recorder.uploader import Uploader
 
-_TICK_SECONDS: Final = 0.25
+_TICK_SECONDS: Final = 0.1
 _REJOIN_PAUSE_SECONDS: Final = 2.0
 _SEGMENTS_TO_STALL: Final = 3
 

@@ -14,6 +14,7 @@ import structlog
 from egress_api.recorder import RecorderConfig
 from egress_api.results import RecorderPhase, TerminationSummary
 from egress_api.states import Reason
+from egress_recorder import early_signals
 from egress_recorder.capturing import Capturing
 from egress_recorder.claim import claim
 from egress_recorder.clock import Clock
@@ -53,8 +54,10 @@ class Supervisor:
         """Record until there is a reason to end, and return the last words."""
         live, log, settings = self._context.live, self._context.log, self._context.settings
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in early_signals.ENDING:
             loop.add_signal_handler(number, self._on_signal, number)
+        if early_signals.heard():
+            self._on_signal(signal.SIGTERM)
         server = Server(self._routes())
         uploaded = False
         try:

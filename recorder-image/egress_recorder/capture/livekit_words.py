@@ -20,6 +20,7 @@ _CLOSED = {  # DisconnectReason in livekit's protocol
     "STATE_MISMATCH": "the RTC server no longer knows the recorder in the channel {channel}",
     "CONNECTION_TIMEOUT": "the connection to the channel {channel} was lost and could not be had again",
     "SIGNAL_CLOSE": "the connection to the channel {channel} was lost and could not be had again",
+    "UNKNOWN_REASON": "the connection to the channel {channel} was lost and could not be had again",
     "MEDIA_FAILURE": "no media came through to the recorder from the channel {channel}",
 }
 

@@ -358,3 +358,15 @@ async def test_a_termination_message_that_cannot_be_written_does_not_harm_the_fi
     assert it.process is not None
     assert await it.process.wait() == 0
     assert_ended(it)
+
+
+async def test_a_sigterm_while_the_program_loads_is_not_lost(recorder: Make) -> None:
+    it = recorder([{}])
+    await it.start()
+    assert it.process is not None
+    status = f"/proc/{it.process.pid}/status"
+    # Bit 14 of SigCgt: somebody listens to SIGTERM. That is long before the event loop does.
+    await it.until(lambda: int(Path(status).read_text().partition("SigCgt:")[2].split()[0], 16) & 1 << 14)
+    summary = await it.stop()
+    assert (summary.outcome, summary.reason) == ("stopped", "StopRequested")
+    assert not it.playlist()

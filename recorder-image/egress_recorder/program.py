@@ -1,0 +1,69 @@
+"""The recorder as a program: configuration in, last words and an exit code out.
+
+In: `RecorderConfig` in the environment, secrets as files. Out: objects in the store, a termination message,
+and an exit code: 0 when the recording ended as wanted, 1 when it did not (the message says why).
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from egress_api.recorder import RecorderConfig
+from egress_api.results import Outcome, TerminationSummary
+from egress_recorder import logs
+from egress_recorder.clock import Clock, SystemClock
+from egress_recorder.ending import Ending
+from egress_recorder.errors import ConfigurationError
+from egress_recorder.settings import Settings, load_config
+
+
+def main() -> None:
+    """Run one attempt and exit."""
+    clock = SystemClock()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        logs.configure("info")
+        structlog.get_logger().error("settings-unusable", error=str(error))
+        sys.exit(1)
+    logs.configure(settings.log_level)
+    try:
+        config = load_config()
+    except ConfigurationError as error:
+        structlog.get_logger().error("configuration-unusable", error=str(error))
+        say(_without_config(Ending.of_error(error), clock=clock), path=settings.termination_log)
+        sys.exit(1)
+    logs.configure(settings.log_level, task_id=config.task_id, attempt=config.attempt)
+    summary = _record(config, settings, clock=clock)
+    say(summary, path=settings.termination_log)
+    sys.exit(0 if summary.outcome is Outcome.STOPPED else 1)
+
+
+def say(summary: TerminationSummary, *, path: Path) -> None:
+    """Write the last words to where the kubelet reads them."""
+    try:
+        path.write_text(summary.to_message())
+    except OSError as error:
+        structlog.get_logger().error("termination-message-not-written", path=str(path), error=str(error))
+
+
+def _record(config: RecorderConfig, settings: Settings, *, clock: Clock) -> TerminationSummary:
+    # Imported here: the configuration is checked before 20 MB of libraries are loaded.
+    from egress_recorder.supervisor import Supervisor  # noqa: PLC0415
+
+    return asyncio.run(Supervisor(config, settings, clock=clock).run())
+
+
+def _without_config(ending: Ending, *, clock: Clock) -> TerminationSummary:
+    return TerminationSummary(
+        attempt=1,
+        message=ending.message,
+        outcome=ending.outcome,
+        reason=ending.reason,
+        retryable=ending.retryable,
+        uploaded=False,
+        ended_at=clock.now(),
+    )
