@@ -51,7 +51,7 @@ def output_pipeline(config: CaptureConfig, *, threads: int) -> str:
       ! {canvas}
       ! queue name=raw-video leaky=downstream max-size-buffers=30 max-size-bytes=0 max-size-time=0
       ! x264enc name=video-encoder speed-preset={config.encoder_preset} threads={threads} key-int-max={gop}
-          bframes=0 b-adapt=false rc-lookahead=10 sync-lookahead=0 mb-tree=true sliced-threads=false
+          bframes=0 b-adapt=false rc-lookahead=4 sync-lookahead=0 mb-tree=true sliced-threads=false
           pass=qual quantizer=23 bitrate={config.video_kbps} vbv-buf-capacity=2000 option-string=scenecut=0
       ! video/x-h264,profile=main,stream-format=byte-stream,alignment=au
       ! h264parse name=video-parser config-interval=-1 ! segments.video
