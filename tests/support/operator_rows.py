@@ -23,7 +23,6 @@ from egress_operator.decision import (
 )
 from egress_operator.pod_state import Blocked, ContainerEnd, PodView
 from egress_operator.settings import Settings
-
 from support.summaries import START, failed, playlist, summary
 
 UID = "task-uid"

@@ -72,10 +72,8 @@ class Bench:
 
     async def end(self, *, after: float) -> None:
         await asyncio.sleep(after)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.queue.close()
+        await asyncio.gather(*self._tasks)
 
 
 def test_a_waiting_key_is_worked_on_once() -> None:
@@ -200,5 +198,17 @@ def test_the_oldest_key_tells_its_age_waiting_or_being_worked_on() -> None:
         assert (bench.queue.oldest_seconds, bench.queue.depth) == (30, 1)
         await bench.end(after=200)
         assert (bench.queue.oldest_seconds, bench.queue.depth) == (0, 0)
+
+    in_virtual_time(main)
+
+
+def test_a_closed_queue_lets_its_workers_end_with_the_key_they_are_at() -> None:
+    async def main() -> None:
+        bench = Bench(workers=3, seconds=50)
+        bench.queue.add("a")
+        bench.queue.add_after("b", 10)
+        await bench.end(after=5)
+        assert bench.done == [(50.0, "a")]
+        assert asyncio.get_running_loop().time() == 50.0
 
     in_virtual_time(main)
