@@ -5,6 +5,7 @@ and an exit code: 0 when the recording ended as wanted, 1 when it did not (the m
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def main() -> None:
     logs.configure(settings.log_level, task_id=config.task_id, attempt=config.attempt)
     summary = _record(config, settings, clock=clock)
     say(summary, path=settings.termination_log)
-    sys.exit(0 if summary.outcome is Outcome.STOPPED else 1)
+    sys.stderr.flush()
+    # Not sys.exit: obstore's threads may still answer a loop that is gone, and abort the process when they
+    # meet an interpreter that shuts down (seen: one end in five with an unreachable store, exit code 134).
+    os._exit(0 if summary.outcome is Outcome.STOPPED else 1)
 
 
 def say(summary: TerminationSummary, *, path: Path) -> None:

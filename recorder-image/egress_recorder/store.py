@@ -50,6 +50,8 @@ _MISSING_SPACE_OR_RIGHTS: Final = re.compile(r"os error (1|13|30)\)")
 _STATUS: Final = re.compile(r"status code: (\d{3})([^:\n]*)")
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]{1,300})</Message>")
+_RETRY_WORDS: Final = re.compile(r" in [\d.]+[mµn]?s(, after \d+ retries.*?)?(?= +- )")
+_CAUSE: Final = re.compile(r'(?:message|error): "([^"]{1,200})"')
 _MD5: Final = re.compile(r'^"?([0-9a-f]{32})"?$')
 
 T = TypeVar("T")
@@ -208,7 +210,7 @@ class Store:
         text = str(error)
         status = _STATUS.search(text)
         code, said = _CODE.search(text), _MESSAGE.search(text)
-        words = f"{code.group(1)}: {said.group(1)}" if code and said else _first_line(error)
+        words = f"{code.group(1)}: {said.group(1).rstrip('.')}" if code and said else _first_line(error)
         number = int(status.group(1)) if status else 0
         if status and number < _SERVER_FAULT and number not in _PASSING_STATUS:
             what = f"{number}{status.group(2).rstrip()}"
@@ -219,7 +221,7 @@ class Store:
         if _MISSING_SPACE_OR_RIGHTS.search(text) or "BadScheme" in text:
             hint = " A plain http:// endpoint needs the option allow_http." if "BadScheme" in text else ""
             return StoreRefusedError(f"{self._place} refused to {verb} {name}: {words}.{hint}")
-        return StoreUnreachableError(f"{self._place} did not {verb} {name}: {words}")
+        return StoreUnreachableError(f"{self._place} did not {verb} {name}: {words}.")
 
 
 def read_credentials(folder: Path) -> dict[str, str]:
@@ -255,5 +257,8 @@ def _place(config: StoreConfig) -> str:
 
 def _first_line(error: BaseException) -> str:
     line = str(error).partition("\n")[0] or type(error).__name__
-    # obstore puts the server's whole body on that line.
-    return line.partition(": <?xml")[0][:300]
+    # obstore puts the server's whole body on that line, and its own bookkeeping.
+    line = _RETRY_WORDS.sub("", line.partition(": <?xml")[0])[:300]
+    # "Connection refused" and the like stand only in the part for debugging.
+    cause = _CAUSE.search(str(error).partition("Debug source:")[2])
+    return f"{line} ({cause.group(1)})" if cause and cause.group(1) not in line else line

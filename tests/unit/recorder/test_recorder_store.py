@@ -75,6 +75,7 @@ async def test_an_endpoint_where_nobody_listens_is_unreachable_and_named(tmp_pat
     with pytest.raises(StoreUnreachableError) as caught:
         await store.put("a.ts", b"abc", content_type="video/mp2t")
     assert f"s3://recordings/app/t1/ at http://127.0.0.1:{port}" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
@@ -116,7 +117,7 @@ def test_options_that_make_no_store_are_refused_at_once(
                 "match.</Message><CanonicalRequest>host:secret-host</CanonicalRequest></Error>"
             ),
             StoreRefusedError,
-            "403 Forbidden, SignatureDoesNotMatch: The signature does not match.",
+            "403 Forbidden, SignatureDoesNotMatch: The signature does not match",
         ),
         (
             (
@@ -128,7 +129,11 @@ def test_options_that_make_no_store_are_refused_at_once(
         ),
         ("Server returned non-2xx status code: 503 Slow Down: x", StoreUnreachableError, "503"),
         ("Server returned non-2xx status code: 429 Too Many: x", StoreUnreachableError, "429"),
-        ("error sending request", StoreUnreachableError, "error sending request"),
+        (
+            "Error performing GET http://s/b in 101.8ms, after 1 retries, max_retries: 1  - HTTP error: error sending",
+            StoreUnreachableError,
+            "Error performing GET http://s/b  - HTTP error: error sending.",
+        ),
         ("Unable to create dir /x: Permission denied (os error 13)", StoreRefusedError, "Permission denied"),
     ],
 )
