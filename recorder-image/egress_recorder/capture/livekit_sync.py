@@ -7,6 +7,7 @@ libwebrtc does this itself only where the server puts camera and microphone in o
 NetEq holds sound back for longer than anybody holds pictures back.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,9 @@ class Receipt:
     """The sum, over all frames or samples, of the time they waited."""
     released: int = 0
     """How many frames or samples that is."""
-    playout_ms: float = 0.0
-    """The sender's clock at what is played now; 0 unless libwebrtc keeps the tracks in step itself."""
+    behind_ms: float | None = None
+    """How far the sender's clock at what is played now is behind ours; None unless libwebrtc keeps the tracks in
+    step itself (the clocks' own difference is in it, the same for both tracks)."""
 
     def delay_since(self, earlier: "Receipt") -> float | None:
         """Give the mean time held, in nanoseconds, between two receipts; None if nothing came."""
@@ -40,8 +42,8 @@ def video_shift(sound: tuple[Receipt, Receipt], picture: tuple[Receipt, Receipt]
 
     What else delays them is about equal: 20 ms until a packet of sound is full, encoding for a picture.
     """
-    if sound[1].playout_ms and picture[1].playout_ms:
-        wanted = (picture[1].playout_ms - sound[1].playout_ms) * MILLISECOND
+    if sound[1].behind_ms is not None and picture[1].behind_ms is not None:
+        wanted = (sound[1].behind_ms - picture[1].behind_ms) * MILLISECOND
     else:
         sound_held, picture_held = sound[1].delay_since(sound[0]), picture[1].delay_since(picture[0])
         if sound_held is None or picture_held is None:
@@ -52,12 +54,16 @@ def video_shift(sound: tuple[Receipt, Receipt], picture: tuple[Receipt, Receipt]
 
 async def receipt(track: Any) -> Receipt | None:
     """Ask the SDK for a track's receipt; None if it has none."""
-    for stats in await track.get_stats():
+    stats_list = await track.get_stats()
+    now_ms = time.time() * 1000
+    for stats in stats_list:
         if stats.WhichOneof("stats") == "inbound_rtp":
             inbound = stats.inbound_rtp.inbound
             return Receipt(
                 held_seconds=inbound.jitter_buffer_delay,
                 released=inbound.jitter_buffer_emitted_count,
-                playout_ms=inbound.estimated_playout_timestamp,
+                behind_ms=now_ms - inbound.estimated_playout_timestamp
+                if inbound.estimated_playout_timestamp
+                else None,
             )
     return None

@@ -22,8 +22,8 @@ def test_only_what_came_since_the_last_look_counts() -> None:
 
 
 def test_the_senders_clock_wins_where_the_sdk_gives_it() -> None:
-    sound = Receipt(held_seconds=1, released=1, playout_ms=1000.0)
-    picture = Receipt(held_seconds=1, released=1, playout_ms=1030.0)
+    sound = Receipt(held_seconds=1, released=1, behind_ms=1080.0)
+    picture = Receipt(held_seconds=1, released=1, behind_ms=1050.0)
     assert video_shift((NOTHING, sound), (NOTHING, picture)) == 30 * MILLISECOND
 
 
