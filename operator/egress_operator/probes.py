@@ -67,8 +67,24 @@ class ProbeServer:
     """The HTTP server of the probes. An async context manager."""
 
     def __init__(
-        self, *, port: int, watch: WatchHealth, oldest_seconds: Callable[[], float], metrics: Metrics
+        self,
+        *,
+        port: int,
+        watch: WatchHealth,
+        oldest_seconds: Callable[[], float],
+        metrics: Metrics,
+        host: str | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            port: 0 takes a free one.
+            watch: what the watches owe.
+            oldest_seconds: age of the oldest key in the queue.
+            metrics: shown at /metrics.
+            host: the address to listen on; None is all, of both families.
+        """
+        self._host = host
         self._port = port
         self._watch = watch
         self._oldest_seconds = oldest_seconds
@@ -86,7 +102,7 @@ class ProbeServer:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
+        await web.TCPSite(self._runner, self._host, self._port).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

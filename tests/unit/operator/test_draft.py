@@ -1,0 +1,89 @@
+"""How a status is written: the smallest patch, and no write for nothing."""
+
+from datetime import timedelta
+
+from egress_api.states import ConditionStatus, ConditionType, State
+from egress_api.status import MAX_FILES, EgressTaskStatus
+from egress_operator.draft import Draft, status_patch, worth_writing
+from support.operator_rows import NOW, RECORDING, at, status
+from support.summaries import live, playlist
+
+
+def test_what_did_not_change_is_not_written() -> None:
+    assert status_patch(RECORDING, RECORDING.model_copy()) == {}
+
+
+def test_a_moment_that_differs_by_less_than_a_second_did_not_change() -> None:
+    moved = RECORDING.model_copy(update={"started_at": at(5) + timedelta(milliseconds=300)})
+
+    assert status_patch(RECORDING, moved) == {}
+
+
+def test_what_is_no_longer_set_is_removed() -> None:
+    assert status_patch(RECORDING, RECORDING.model_copy(update={"pod_uid": None})) == {"podUid": None}
+
+
+def test_lists_are_replaced_whole() -> None:
+    longer = RECORDING.model_copy(update={"files": [playlist(seconds=4), playlist(seconds=8)]})
+    patch = status_patch(RECORDING, longer)
+
+    assert list(patch) == ["files"]
+    assert len(patch["files"]) == 2
+
+
+def test_a_first_status_is_written_whole() -> None:
+    patch = status_patch(None, EgressTaskStatus())
+
+    assert patch["state"] == "ENQUEUED"
+    assert None not in patch.values()
+
+
+def test_a_conditions_time_moves_with_its_status_and_not_with_its_message() -> None:
+    draft = Draft(status(), now=NOW, generation=3)
+    draft.condition(ConditionType.RECORDING, ConditionStatus.UNKNOWN, "Other", "other words")
+    same = draft.status.condition(ConditionType.RECORDING)
+    draft.condition(ConditionType.RECORDING, ConditionStatus.TRUE, "Recording")
+    moved = draft.status.condition(ConditionType.RECORDING)
+
+    assert same is not None
+    assert moved is not None
+    assert (same.last_transition_time, same.message, same.observed_generation) == (at(1), "other words", 3)
+    assert moved.last_transition_time == NOW
+
+
+def test_a_recorder_with_many_files_fills_the_list_and_no_more() -> None:
+    draft = Draft(status(), now=NOW, generation=1)
+    draft.report(live(files=[playlist()] * 70, files_total=70), final=True)
+
+    assert (len(draft.status.files), draft.status.files_total) == (MAX_FILES, 70)
+
+
+def test_the_first_start_is_kept_over_later_attempts() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(joined_at=at(90)), final=True)
+
+    assert draft.status.started_at == at(5)
+
+
+def test_what_is_worth_writing() -> None:
+    old = [playlist(seconds=10)]
+
+    assert not worth_writing(old, [playlist(seconds=39)])
+    assert worth_writing(old, [playlist(seconds=40)])
+    assert worth_writing(old, [])
+    assert worth_writing(old, [playlist(seconds=10).model_copy(update={"sha256": "0" * 64})])
+
+
+def test_an_end_decides_every_condition_that_can_be_decided() -> None:
+    draft = Draft(EgressTaskStatus(), now=NOW, generation=1)
+    draft.begin(source="room")
+    draft.finish(State.TIMEOUT, "EnqueueTimeout", "too late", uploaded=False)
+
+    assert {c.type.value: c.status.value for c in draft.status.conditions} == {
+        "Accepted": "True",
+        "PodScheduled": "False",
+        "Recording": "False",
+        "Uploaded": "False",
+        "Complete": "False",
+        "Failed": "True",
+    }

@@ -1,0 +1,116 @@
+"""Following running recorders over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from egress_operator.live import LiveReports
+from egress_operator.metrics import Metrics
+from egress_operator.pod_state import PodView
+from support.operator_rows import running
+from support.summaries import START, live
+
+DEADLINE_SECONDS = 10.0
+
+
+class Recorder:
+    """Answers as a recorder does, or not."""
+
+    def __init__(self) -> None:
+        self.answer: str | None = live().model_dump_json(by_alias=True)
+        self.asked = 0
+        self.port = 0
+
+    async def status(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        return web.Response(text=self.answer or "", status=200 if self.answer is not None else 503)
+
+
+@pytest.fixture
+async def recorder() -> AsyncIterator[Recorder]:
+    recorder = Recorder()
+    app = web.Application()
+    app.add_routes([web.get("/status", recorder.status)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    recorder.port = runner.addresses[0][1]
+    yield recorder
+    await runner.cleanup()
+
+
+async def until(look: Callable[[], bool]) -> None:
+    deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+    while not look():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.01)
+
+
+def here(**changes: str) -> PodView:
+    return running(ip="127.0.0.1", **changes)
+
+
+async def test_a_report_rings_once_until_there_is_news(recorder: Recorder) -> None:
+    rung: list[str] = []
+    metrics = Metrics()
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=metrics, port=recorder.port
+    ) as reports:
+        reports.follow("a", here())
+        await until(lambda: rung == ["a"])
+        asked = recorder.asked
+        await until(lambda: recorder.asked >= asked + 5)
+        assert rung == ["a"]
+        recorder.answer = live(first_frame_at=START + timedelta(seconds=1)).model_dump_json(by_alias=True)
+        await until(lambda: rung == ["a", "a"])
+        latest = reports.latest("a", here())
+        assert latest is not None
+        assert latest.first_frame_at == START + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("answer", [None, "no JSON", '{"v": 1, "phase": "unheard-of"}'])
+async def test_what_is_no_report_is_counted_and_asked_for_again(
+    recorder: Recorder, answer: str | None
+) -> None:
+    rung: list[str] = []
+    metrics = Metrics()
+    recorder.answer = answer
+    async with LiveReports[str](
+        poll_seconds=0.01, ring=rung.append, metrics=metrics, port=recorder.port
+    ) as reports:
+        reports.follow("a", here())
+        await until(lambda: recorder.asked >= 1)
+        await until(lambda: bool(metrics.registry.get_sample_value("egress_operator_live_failures_total")))
+        assert (rung, reports.latest("a", here())) == ([], None)
+        recorder.answer = live().model_dump_json(by_alias=True)
+        await until(lambda: rung == ["a"])
+
+
+async def test_a_new_pod_of_a_task_takes_the_place_of_the_old(recorder: Recorder) -> None:
+    rung: list[str] = []
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        reports.follow("a", here())
+        await until(lambda: rung == ["a"])
+        reports.follow("a", here(uid="later"))
+        assert reports.latest("a", here()) is None
+        await until(lambda: rung == ["a", "a"])
+        assert reports.latest("a", here(uid="later")) is not None
+
+
+async def test_nobody_is_asked_any_more_once_dropped(recorder: Recorder) -> None:
+    rung: list[str] = []
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        reports.follow("a", here())
+        await until(lambda: rung == ["a"])
+        reports.drop("a")
+        await asyncio.sleep(0)
+        asked = recorder.asked
+        await asyncio.sleep(0.1)  # five polls
+        assert recorder.asked <= asked + 1

@@ -1,0 +1,116 @@
+"""The operator's settings: the file, the environment over it, and sentences for what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from egress_operator.errors import SettingsError
+from egress_operator.settings import Settings
+
+FILE = """
+region: eu
+store: {url: "s3://recordings", options: {endpoint: "http://s3:7070", allow_http: "true"}, credentialsSecret: keys}
+sources:
+  default: {kind: livekit, url: "ws://livekit:7880"}
+  apps: {big: {url: "wss://big:443"}}
+recorder: {image: "egress-recorder:1", graceSeconds: 60, nodeSelector: {media: "yes"}}
+pollSeconds: 1
+ttlSecondsAfterFinished: 0
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "operator.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def test_the_file_in_the_words_of_the_chart(file: Path) -> None:
+    settings = Settings.load(file)
+
+    assert settings.namespaces == ["default"]
+    assert settings.store.options == {"endpoint": "http://s3:7070", "allow_http": "true"}
+    assert settings.store.credentials_secret == "keys"
+    assert settings.recorder.grace_seconds == 60
+    assert settings.recorder.node_selector == {"media": "yes"}
+    assert (settings.poll_seconds, settings.ttl_seconds_after_finished) == (1, 0)
+
+
+def test_an_app_has_its_own_source_or_the_default(file: Path) -> None:
+    sources = Settings.load(file).sources
+    big, other = sources.of("big"), sources.of("other")
+
+    assert big is not None
+    assert other is not None
+    assert (big.url, other.url) == ("wss://big:443", "ws://livekit:7880")
+
+
+def test_the_environment_wins_field_by_field(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EGRESS_OPERATOR_REGION", "us")
+    monkeypatch.setenv("EGRESS_OPERATOR_NAMESPACES", '["a", "b"]')
+    monkeypatch.setenv("EGRESS_OPERATOR_STORE__URL", "gs://other")
+    monkeypatch.setenv("EGRESS_OPERATOR_RECORDER__GRACE_SECONDS", "7")
+    settings = Settings.load(file)
+
+    assert (settings.region, settings.namespaces) == ("us", ["a", "b"])
+    assert (settings.store.url, settings.store.credentials_secret) == ("gs://other", "keys")
+    assert (settings.recorder.grace_seconds, settings.recorder.image) == (7, "egress-recorder:1")
+
+
+def test_the_environment_alone_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EGRESS_OPERATOR_STORE__URL", "s3://recordings")
+    monkeypatch.setenv("EGRESS_OPERATOR_RECORDER__IMAGE", "egress-recorder:1")
+
+    assert Settings.load(tmp_path / "none.yaml").recorder.image == "egress-recorder:1"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("pollSeconds: 1", "polSeconds: Extra inputs are not permitted"),
+        ('url: "s3://recordings"', "store.url: String should match pattern"),
+        ("graceSeconds: 60", "recorder.graceSeconds: Input should be greater than or equal to 5"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_stands_in_the_file(file: Path, change: str, says: str) -> None:
+    wrong = {
+        "pollSeconds: 1": "polSeconds: 1",
+        'url: "s3://recordings"': 'url: "ftp://x"',
+        "graceSeconds: 60": "graceSeconds: 1",
+    }[change]
+    file.write_text(FILE.replace(change, wrong))
+
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(file)
+    assert says in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [
+        ("{app_id}", "must contain {task_id}"),
+        ("{task_id}/{when}", "known are {app_id}"),
+        ("{task_id", "filled in"),
+    ],
+)
+def test_a_folder_that_would_mix_tasks_is_refused(file: Path, folder: str, says: str) -> None:
+    file.write_text(FILE.replace("credentialsSecret: keys", f'credentialsSecret: keys, folder: "{folder}"'))
+
+    with pytest.raises(SettingsError, match="folder") as refused:
+        Settings.load(file)
+    assert says in str(refused.value)
+
+
+def test_a_missing_file_is_named_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="which does not exist") as refused:
+        Settings.load(tmp_path / "none.yaml")
+    assert "store: Field required" in str(refused.value)
+
+
+def test_a_file_that_is_no_yaml_is_named(file: Path) -> None:
+    file.write_text("a: [")
+
+    with pytest.raises(SettingsError, match="can't be read as YAML"):
+        Settings.load(file)

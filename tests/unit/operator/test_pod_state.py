@@ -1,0 +1,113 @@
+"""Reading Pods as the API gives them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from egress_api.states import Reason
+from egress_operator.pod_state import LOST_AFTER_SECONDS, WAITING, ContainerEnd, Patience, PodView
+from support.operator_rows import NOW, ended, pod, running
+
+RAW: dict[str, Any] = {
+    "metadata": {
+        "name": "task-1",
+        "namespace": "media",
+        "uid": "u1",
+        "resourceVersion": "5",
+        "labels": {"app.kubernetes.io/managed-by": "egress-operator"},
+        "finalizers": ["other.dev/x", "egress-operator.dev/results"],
+        "deletionTimestamp": "2026-11-23T05:20:00Z",
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "uid": "no", "controller": False},
+            {
+                "apiVersion": "egress-operator.dev/v1alpha1",
+                "kind": "EgressTask",
+                "uid": "t1",
+                "controller": True,
+            },
+        ],
+    },
+    "spec": {"nodeName": "node-1"},
+    "status": {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": "The node was low on resource: memory.",
+        "podIP": "10.0.0.9",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-23T05:11:23Z"},
+            {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T05:11:30Z"},
+            {"type": "PodReadyToStartContainers", "status": "True"},
+            {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"},
+        ],
+        "containerStatuses": [
+            {"name": "sidecar", "state": {"running": {}}},
+            {
+                "name": "recorder",
+                "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "{"}},
+            },
+        ],
+    },
+}
+
+
+def test_a_whole_pod() -> None:
+    assert PodView.from_resource(RAW) == PodView(
+        name="task-1",
+        namespace="media",
+        uid="u1",
+        resource_version="5",
+        owner_uid="t1",
+        managed=True,
+        finalizers=("other.dev/x", "egress-operator.dev/results"),
+        deleted_at=datetime(2026, 11, 23, 5, 20, tzinfo=UTC),
+        phase="Failed",
+        reason="Evicted",
+        message="The node was low on resource: memory.",
+        node="node-1",
+        ip="10.0.0.9",
+        scheduled=True,
+        scheduled_at=datetime(2026, 11, 23, 5, 11, 23, tzinfo=UTC),
+        ready=False,
+        ready_at=datetime(2026, 11, 23, 5, 11, 30, tzinfo=UTC),
+        disruption="TerminationByKubelet",
+        sandbox_ready=True,
+        container_end=ContainerEnd(exit_code=137, reason="OOMKilled", message="{"),
+    )
+
+
+def test_a_pod_that_was_only_just_made() -> None:
+    view = PodView.from_resource({"metadata": {"name": "a", "namespace": "b", "uid": "c"}})
+
+    assert view == PodView(name="a", namespace="b", uid="c", managed=False)
+
+
+@pytest.mark.parametrize("waiting", sorted(WAITING))
+def test_every_word_of_the_kubelet_has_a_reason_a_sentence_and_a_patience(waiting: str) -> None:
+    blocked = pod(waiting=waiting, waiting_message="as the kubelet says").blocked()
+
+    reason, patience, _ = WAITING[waiting]
+    assert (blocked.reason, blocked.patience) == (reason, patience)
+    assert blocked.message.endswith(": as the kubelet says")
+
+
+def test_an_unknown_word_is_waited_for() -> None:
+    blocked = pod(waiting="SomethingNew").blocked()
+
+    assert (blocked.reason, blocked.patience) == (Reason.POD_PENDING, Patience.ENQUEUE)
+
+
+@pytest.mark.parametrize(
+    ("view", "has_ended"),
+    [
+        (running(), False),
+        (ended(), True),
+        (running(deleted_at=NOW), False),
+        (pod(node=None, deleted_at=NOW), True),
+        (pod(node=None), False),
+        (running(deleted_at=NOW - timedelta(seconds=LOST_AFTER_SECONDS - 1)), False),
+        (running(deleted_at=NOW - timedelta(seconds=LOST_AFTER_SECONDS)), True),
+    ],
+)
+def test_when_a_pod_has_ended(view: PodView, has_ended: bool) -> None:  # noqa: FBT001 - a table's column
+    assert view.ended(NOW) is has_ended
