@@ -29,23 +29,21 @@ class WatchHealth:
             clock: seconds that only go forward.
         """
         self._clock = clock
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, int] = {}
         self._missed: dict[str, float] = {}
         self._listing: set[str] = set()
         self.ready = False
 
-    def told(self, uid: str, resource_version: str, *, gone: bool) -> None:
-        """A watch has told of an object."""
+    def told(self, uid: str, resource_version: str) -> None:
+        """A watch has told of an object, or of its deletion."""
         self._missed.pop(uid, None)
-        if gone:
-            self._seen.pop(uid, None)
-        else:
-            self._seen[uid] = resource_version
+        self._seen[uid] = int(resource_version)
 
     def listed(self, uid: str, resource_version: str) -> None:
         """A list has shown an object."""
         self._listing.add(uid)
-        if self._seen.get(uid) != resource_version:
+        # Versions are comparable (KEP-5504). A list may be older than what the watch told meanwhile.
+        if self._seen.get(uid, -1) < int(resource_version):
             self._missed.setdefault(uid, self._clock())
 
     def resynced(self) -> None:

@@ -18,7 +18,7 @@ class Clock:
 def test_a_watch_that_tells_what_lists_show_is_not_silent() -> None:
     clock = Clock()
     watch = WatchHealth(clock=clock)
-    watch.told("u", "1", gone=False)
+    watch.told("u", "1")
     watch.listed("u", "1")
     watch.resynced()
     clock.now = 1000
@@ -44,7 +44,18 @@ def test_a_watch_that_tells_late_is_forgiven() -> None:
     watch = WatchHealth(clock=clock)
     watch.listed("u", "1")
     clock.now = 50
-    watch.told("u", "1", gone=False)
+    watch.told("u", "1")
+
+    assert watch.silent_seconds == 0
+
+
+@pytest.mark.parametrize("told", ["7", "8"])
+def test_a_list_older_than_what_the_watch_told_meanwhile_is_no_silence(told: str) -> None:
+    clock = Clock()
+    watch = WatchHealth(clock=clock)
+    watch.told("u", told)
+    watch.listed("u", "7")
+    clock.now = 500
 
     assert watch.silent_seconds == 0
 
