@@ -12,7 +12,6 @@ from typing import Final, assert_never
 
 from egress_api.results import RecorderPhase
 from egress_api.states import Reason
-from egress_recorder.capture.config import CaptureConfig, SourceConfig
 from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture.events import (
     Ended,
@@ -23,10 +22,10 @@ from egress_recorder.capture.events import (
     Stats,
     Warned,
 )
+from egress_recorder.capture_config import capture_config
 from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending
-from egress_recorder.errors import ConfigurationError
 from egress_recorder.limits import RestartLimit
 from egress_recorder.reaper import reap_orphans
 from egress_recorder.recording import Recording
@@ -94,14 +93,13 @@ class Capturing:
 
     async def _capture_once(self) -> Ending | _Broken:
         spool = self._new_spool()
+        told = capture_config(self._config, spool=spool, stop_seconds=self._stop_seconds())
         self._recording.begin_timeline()
         self._live.people.forget(now=self._clock.monotonic())
         self._joined_now = False
         self._sign_mono = self._clock.monotonic()
         try:
-            capture = await CaptureProcess.start(
-                self._settings.capture_command, self._capture_config(spool), log=self._log
-            )
+            capture = await CaptureProcess.start(self._settings.capture_command, told, log=self._log)
         except OSError as error:
             return _Broken(EndReason.PIPELINE_ERROR, f"The capture can't be started: {error}.")
         try:
@@ -258,36 +256,6 @@ class Capturing:
     def _stop_seconds(self) -> float:
         # A third of the grace period at most: the rest is for the last uploads.
         return min(self._settings.stop_capture_seconds, self._config.finalize_seconds / 3)
-
-    def _capture_config(self, spool: Path) -> CaptureConfig:
-        config = self._config
-        if config.source is None or config.channel is None:
-            raise ConfigurationError(
-                f"Layout {config.layout} without a source and a channel can't be recorded here."
-            )
-        return CaptureConfig(
-            spool=str(spool),
-            segment_seconds=config.segment_seconds,
-            width=config.video.width,
-            height=config.video.height,
-            frame_rate=config.video.frame_rate,
-            video_kbps=config.video.bitrate,
-            audio_kbps=config.audio.bitrate,
-            sample_rate=config.audio.sample_rate,
-            channels=config.audio.channels,
-            layout=config.layout.value,
-            users=tuple(config.users),
-            join_timeout_seconds=config.join_timeout_seconds,
-            # It closes what it has a moment before we would kill it.
-            finish_timeout_seconds=self._stop_seconds() * 0.8,
-            source=SourceConfig(
-                kind=config.source.kind,
-                url=config.source.url,
-                channel=config.channel,
-                token_file=config.token_file or "",
-                worker_uid=config.worker_uid,
-            ),
-        )
 
 
 def _moment(at: float) -> datetime:

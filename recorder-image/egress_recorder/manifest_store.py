@@ -46,8 +46,10 @@ class ManifestStore:
         if found is None:
             self._version = None
             return None
+        manifest = check_ours(found.data, self._config, url=self._store.url)
+        # Only now: knowing another attempt's version would be leave to overwrite it.
         self._version = found.version
-        return check_ours(found.data, self._config, url=self._store.url)
+        return manifest
 
     async def write(self, data: bytes) -> None:
         """Replace the manifest.

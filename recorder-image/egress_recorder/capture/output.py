@@ -17,6 +17,7 @@ from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.errors import PipelineError
 from egress_recorder.capture.events import Event, Stats, Warned
 from egress_recorder.capture.gst import Gst
+from egress_recorder.capture.mpegts import video_seconds
 from egress_recorder.capture.pipeline import output_pipeline
 from egress_recorder.capture.segments import SegmentLedger
 from egress_recorder.capture.timing import MILLISECOND, SECOND
@@ -108,7 +109,8 @@ class Output:
         self._stopping.set()
         if left_open and not complete:
             self._rescue(left_open)
-        self.ledger.finish()
+        else:
+            self.ledger.finish()
 
     def stats(self) -> Stats:
         """Count frames, and the ones that are missing between the first and the last."""
@@ -120,12 +122,12 @@ class Output:
     def _rescue(self, name: str) -> None:
         """Count in the segment that was not closed: a transport stream needs no trailer to be played."""
         path = Path(self._config.spool) / name
-        if path.exists() and path.stat().st_size:
-            message = (
-                f"The last segment, {name}, was not closed in time; it holds what was written until then."
-            )
+        frame = 1 / self._config.frame_rate
+        seconds = video_seconds(path, frame_seconds=frame) if path.exists() else 0.0
+        if seconds:
+            message = f"The last segment, {name}, was not closed in order; it holds {seconds:.3f} s."
             self._emit(Warned(reason="LastSegmentCut", message=message))
-            self.ledger.closed(path)
+            self.ledger.finish_cut(seconds)
 
     def _cut_done(self) -> bool:
         return len(self._eos_pads) == len(PARSERS)
@@ -220,6 +222,7 @@ class Output:
             if branch:
                 self._loop.call_soon_threadsafe(self.on_branch_error, branch)
             else:
+                self.ledger.freeze()
                 name = message.src.get_name() if message.src else "?"
                 self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message} ({debug})")
         elif message.type == Gst.MessageType.LATENCY:

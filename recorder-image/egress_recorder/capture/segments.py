@@ -27,6 +27,7 @@ class SegmentLedger:
     _closed: set[str] = field(default_factory=set)
     _reported: int = 0
     _last_frame: int = 0
+    _frozen: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def opened(self, *, path: Path, starts: int) -> None:
@@ -39,7 +40,8 @@ class SegmentLedger:
     def closed(self, path: Path) -> None:
         """Note that a segment's file is complete."""
         with self._lock:
-            self._closed.add(path.name)
+            if not self._frozen:
+                self._closed.add(path.name)
             self._report()
 
     def frame(self, running_time: int) -> None:
@@ -58,10 +60,20 @@ class SegmentLedger:
         with self._lock:
             return next((path for path in self._paths if path not in self._closed), None)
 
+    def freeze(self) -> None:
+        """Believe no more that files are complete: media has failed, and the splitter closes what it has."""
+        self._frozen = True
+
     def finish(self) -> None:
         """Report the last segment: no frame comes any more."""
         with self._lock:
             self._report(last_ends=self._last_frame + self.frame_duration)
+
+    def finish_cut(self, seconds: float) -> None:
+        """Report the last segment, whose file was not closed but holds so many seconds."""
+        with self._lock:
+            self._closed.add(self._paths[-1])
+            self._report(last_ends=self._starts[-1] + round(seconds * SECOND))
 
     def _report(self, *, last_ends: int | None = None) -> None:
         ends = [*self._starts[1:], last_ends]

@@ -65,29 +65,6 @@ async def test_a_recording_is_uploaded_while_it_runs_and_closed_by_sigterm(recor
     assert segments_left(it) == []
 
 
-async def test_the_capture_is_told_what_to_record_and_no_secret(recorder: Make) -> None:
-    it = recorder([{}], users=["anna"], worker_uid=42)
-    await it.start()
-    await it.until(it.ready)
-    await it.stop()
-    told = it.capture_config()
-    spool = told.pop("spool")
-    assert Path(spool).parent == it.spool
-    assert told["source"] == {
-        "kind": "livekit",
-        "url": "ws://rtc.example:7880",
-        "channel": "standup",
-        "token_file": "/run/egress/token/access_token",
-        "worker_uid": 42,
-    }
-    assert (told["users"], told["segment_seconds"], told["width"], told["video_kbps"]) == (
-        ["anna"],
-        4,
-        1280,
-        2000,
-    )
-
-
 async def test_sigterm_before_the_join_leaves_no_playlist(recorder: Make) -> None:
     it = recorder([{"join": None}])
     await it.start()

@@ -68,3 +68,16 @@ def test_nothing_captured_is_nothing_reported(ledger: SegmentLedger, said: list[
     ledger.finish()
     assert said == []
     assert ledger.all_closed
+
+
+def test_after_a_failure_no_file_counts_as_complete_but_a_cut_one_is_reported_with_what_it_holds(
+    ledger: SegmentLedger, said: list[SegmentClosed]
+) -> None:
+    ledger.opened(path=SPOOL / "a.ts", starts=0)
+    ledger.closed(SPOOL / "a.ts")
+    ledger.opened(path=SPOOL / "b.ts", starts=4 * SECOND)
+    ledger.freeze()
+    ledger.closed(SPOOL / "b.ts")
+    assert ledger.open_path == "b.ts"
+    ledger.finish_cut(1.25)
+    assert [(event.path, event.duration) for event in said] == [("a.ts", 4.0), ("b.ts", 1.25)]
