@@ -29,6 +29,9 @@ def capture_config(config: RecorderConfig, *, spool: Path, stop_seconds: float) 
     return CaptureConfig(
         spool=str(spool),
         segment_seconds=config.segment_seconds,
+        # A segment ends where a group of pictures does: an odd length needs shorter ones, or it would come out
+        # a second longer than the playlist's target duration.
+        gop_seconds=2.0 if config.segment_seconds % 2 == 0 else 1.0,
         width=config.video.width,
         height=config.video.height,
         frame_rate=config.video.frame_rate,

@@ -11,13 +11,12 @@ from support.recorder import recorder_config
 def test_the_capture_is_told_what_to_record_and_no_secret() -> None:
     config = recorder_config(users=["anna"], worker_uid=42, video={"width": 640, "height": 360})
     told = asdict(capture_config(config, spool=Path("/spool/a"), stop_seconds=10.0))
-    # The rest is the child's own business.
-    for own in ("gop_seconds", "encoder_preset"):
-        told.pop(own)
+    told.pop("encoder_preset")  # the child's own business
     assert told == {
         "spool": "/spool/a",
         "segment_pattern": "seg_%06d.ts",
         "segment_seconds": 4,
+        "gop_seconds": 2.0,
         "width": 640,
         "height": 360,
         "frame_rate": 30,
@@ -44,3 +43,9 @@ def test_the_capture_is_told_what_to_record_and_no_secret() -> None:
 def test_nothing_to_capture_is_an_error(missing: dict[str, None]) -> None:
     with pytest.raises(ConfigurationError, match="without a source and a channel"):
         capture_config(recorder_config(**missing), spool=Path("/spool"), stop_seconds=10.0)
+
+
+@pytest.mark.parametrize("seconds", range(1, 31))
+def test_a_segment_is_whole_groups_of_pictures_long(seconds: int) -> None:
+    told = capture_config(recorder_config(segment_seconds=seconds), spool=Path("/spool"), stop_seconds=10.0)
+    assert told.segment_seconds % told.gop_seconds == 0
