@@ -7,6 +7,7 @@ Must not: know about sources; wait without a deadline.
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +23,11 @@ from egress_recorder.capture.pipeline import output_pipeline
 from egress_recorder.capture.segments import SegmentLedger
 from egress_recorder.capture.timing import MILLISECOND, SECOND
 
+log = logging.getLogger(__name__)
+
 STATE_CHANGE_SECONDS = 15.0
 """A state change that takes longer than this is stuck."""
+_DISK_FULL = "No space left"
 PARSERS = ("video-parser", "audio-parser")
 BUS_WAIT = 200 * MILLISECOND
 SETTLE_SECONDS = 0.7
@@ -224,7 +228,8 @@ class Output:
             else:
                 self.ledger.freeze()
                 name = message.src.get_name() if message.src else "?"
-                self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message} ({debug})")
+                log.error("media failed in %s: %s (%s)", name, error.message, debug)
+                self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message}")
         elif message.type == Gst.MessageType.LATENCY:
             self.pipeline.recalculate_latency()
         elif message.type == Gst.MessageType.EOS:
@@ -236,7 +241,8 @@ class Output:
 
     def _fail(self, what: str) -> None:
         if not self.failed.done():
-            self.failed.set_exception(PipelineError(f"The media pipeline failed in {what}."))
+            what = "the spool's disk is full" if _DISK_FULL in what else what.rstrip(".")
+            self.failed.set_exception(PipelineError(f"The recording cannot be written on: {what}."))
 
 
 def _branch_of(element: Any) -> str | None:
