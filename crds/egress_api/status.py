@@ -53,6 +53,9 @@ class EgressTaskStatus(Tolerant):
     )
     reason: str = Field("", description="Why, as one CamelCase word.", max_length=64)
     message: str = Field("", description="Why, as a sentence.", max_length=MAX_MESSAGE)
+    source: str | None = Field(
+        None, description="What is recorded: the channel, or the page's host.", max_length=253
+    )
     attempt: int = Field(
         0, description="Number of the recorder Pod in use, from 1; 0 before the first.", ge=0
     )

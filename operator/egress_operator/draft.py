@@ -25,6 +25,10 @@ class Draft:
 
     def set(self, **fields: Any) -> None:
         """Set fields of the status by their Python names."""
+        # model_copy takes any name: a mistyped one would be lost without a word.
+        unknown = fields.keys() - EgressTaskStatus.model_fields.keys()
+        if unknown:
+            raise TypeError(f"a status has no {sorted(unknown)}")
         self.status = self.status.model_copy(update=fields)
 
     def state(self, state: State, reason: str, message: str) -> None:

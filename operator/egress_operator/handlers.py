@@ -76,17 +76,17 @@ def build_registry(
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
         meta = body.metadata
-        watch.told(meta["uid"], meta["resourceVersion"])
         if needs_a_look(body, event_type=type):
             queue.add(TaskKey(meta["namespace"], meta["name"]))
+        watch.told(meta["uid"], meta["resourceVersion"])
 
     @kopf.on.event("", "v1", "pods", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=registry)
     async def pod_doorbell(body: kopf.Body, **_: Any) -> None:
         meta = body.metadata
-        watch.told(meta["uid"], meta["resourceVersion"])
         name = meta.get("labels", {}).get(TASK_LABEL)
         if name:
             queue.add_after(TaskKey(meta["namespace"], name), POD_DELAY_SECONDS)
+        watch.told(meta["uid"], meta["resourceVersion"])
 
     return registry
 

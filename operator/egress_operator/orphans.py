@@ -35,6 +35,8 @@ async def let_go(
         grace_seconds: for the recorder's end and last uploads.
         wait_for_end: whether our finalizer stays until the recorder has ended.
     """
+    if not pod.held and pod.owner_uid is None:
+        return None  # somebody's own Pod with our labels on it
     if not pod.deleting and not pod.finished:
         await cluster.delete_pod(pod, grace_seconds=grace_seconds)
     if pod.held and (pod.ended(now) or not wait_for_end):

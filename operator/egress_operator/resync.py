@@ -18,7 +18,7 @@ import structlog
 from egress_api.constants import ATTEMPT_LABEL, TASK_LABEL
 from egress_api.states import State
 from egress_operator.cluster import Cluster, pods_path, tasks_path
-from egress_operator.errors import ApiError, ConflictError
+from egress_operator.errors import ConflictError
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.orphans import MANAGED_SELECTOR, let_go
@@ -87,8 +87,8 @@ class Resync:
             pause: float = self._settings.resync_seconds
             try:
                 await self.once()
-            except ApiError as error:
-                logger.warning("Resync failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look is to come
+                logger.warning("Resync failed", error=f"{type(error).__name__}: {error}")
                 pause = min(pause, RETRY_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), pause)
@@ -124,9 +124,11 @@ class Resync:
     async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:
         pod = PodView.from_resource(raw)
         labels = raw["metadata"]["labels"]
-        name, attempt = labels.get(TASK_LABEL, ""), int(labels.get(ATTEMPT_LABEL) or 0)
+        name, number = labels.get(TASK_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
+        if not name or not number.isdecimal():
+            return  # somebody else's, with our label on it
         task = tasks.get(name)
-        if task is not None and task.uid == pod.owner_uid and attempt >= task.attempt:
+        if task is not None and task.uid == pod.owner_uid and int(number) >= task.attempt:
             self._queue.add(task.key)
             return
         # Its task is gone, or went on to a later attempt and then the operator died.
