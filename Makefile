@@ -61,6 +61,8 @@ generate: $(READY)  ## the files that are generated from code
 	@$(BIN)/python -m egress_api.crdgen
 	@cp crds/egresstasks.yaml charts/egress-operator/files/egresstasks.yaml
 	@$(BIN)/python charts/generate_docs.py
+	@$(BIN)/python docs/generate_operator.py
+	@$(BIN)/python docs/generate_rest.py
 
 clean:  ## the virtual environment and caches in the checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

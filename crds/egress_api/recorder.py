@@ -57,6 +57,9 @@ class RecorderConfig(Tolerant):
     max_duration_seconds: int
     idle_timeout_seconds: int = 0
     join_timeout_seconds: int = 30
+    spool_bytes: int = Field(
+        2 << 30, gt=0, description="Size of the spool's volume: a recorder that overfills it is evicted."
+    )
     finalize_seconds: int = Field(
         120, description="The Pod's grace period: what SIGTERM leaves for the end and the last uploads."
     )

@@ -98,8 +98,17 @@ def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> Re
         max_duration_seconds=spec.limits.max_duration_seconds,
         idle_timeout_seconds=spec.limits.idle_timeout_seconds,
         join_timeout_seconds=settings.recorder.join_timeout_seconds,
+        spool_bytes=quantity_bytes(settings.recorder.spool_size),
         finalize_seconds=settings.recorder.grace_seconds,
     )
+
+
+def quantity_bytes(quantity: str) -> int:
+    """Return the bytes of a quantity such as 2Gi (Ki, Mi, Gi or Ti: settings.py lets nothing else through)."""
+    return int(quantity[:-2]) << _BINARY_SHIFTS[quantity[-2:]]
+
+
+_BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
 def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str, Any]:

@@ -203,7 +203,8 @@ class Capturing:
             and self._live.people.idle_seconds(now=now) >= idle_limit
         ):
             return Ending.stopped(Reason.IDLE_TIMEOUT, f"Nobody sent picture or sound for {idle_limit} s.")
-        if (waiting := self._recording.pending_bytes) > self._settings.spool_limit_bytes:
+        room = self._config.spool_bytes * self._settings.spool_share
+        if (waiting := self._recording.pending_bytes) > room:
             return Ending.failed(
                 Reason.STORE_UNREACHABLE,
                 f"The recording was ended because {waiting} bytes wait for the store: the spool is full. "

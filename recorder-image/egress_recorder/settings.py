@@ -34,11 +34,12 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     spool: Path = Field(Path(SPOOL_DIR), description="Folder for segments that are not in the store yet.")
-    spool_limit_bytes: int = Field(
-        1_900_000_000,
+    spool_share: float = Field(
+        0.9,
         gt=0,
-        description="Bytes waiting in the spool at which the recording ends in order. Below the volume's size "
-        "(2 GiB in the chart): the kubelet evicts a Pod that overfills it, and then all of it is lost.",
+        lt=1,
+        description="Share of the spool's volume at which the recording ends in order: the kubelet evicts a Pod "
+        "that overfills it, and then all of it is lost.",
     )
     store_credentials_dir: Path = Field(
         Path(STORE_CREDENTIALS_DIR), description="Folder with one file per secret option of the store."

@@ -188,24 +188,23 @@ class Publishers:
     def act(self, identity: str, action: str, *, timeout_seconds: float = 20) -> float:
         """Have one person do one action now (`camera-off`, `leave`, …); return the instant it was done."""
         before = len(self._said(identity, action))
-        attach = subprocess.Popen(
+        with subprocess.Popen(
             self.kubectl.command("attach", "--stdin", "--quiet", self.name),
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        try:
-            if attach.stdin is None:
-                raise PublishersError("kubectl attach was started without a stdin")
-            attach.stdin.write(f"{identity} {action}\n")
-            attach.stdin.flush()
-            deadline = time.monotonic() + timeout_seconds
-            while time.monotonic() < deadline:
-                done = self._said(identity, action)
-                if len(done) > before:
-                    return done[-1]
-                time.sleep(POLL_SECONDS)
-        finally:
-            attach.kill()
-            attach.wait(5)
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as attach:  # fmt: skip
+            try:
+                if attach.stdin is None:
+                    raise PublishersError("kubectl attach was started without a stdin")
+                attach.stdin.write(f"{identity} {action}\n".encode())
+                attach.stdin.flush()
+                deadline = time.monotonic() + timeout_seconds
+                while time.monotonic() < deadline:
+                    done = self._said(identity, action)
+                    if len(done) > before:
+                        return done[-1]
+                    time.sleep(POLL_SECONDS)
+            finally:
+                attach.kill()
         raise PublishersError(
             f"{identity} did not {action} within {timeout_seconds:g} s:\n{self._last_words()}"
         )

@@ -65,4 +65,6 @@ def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
 
 def free_pods(kubectl: Kubectl) -> None:
     """Let the operator free the recorder Pods before it goes with its namespace."""
-    kubectl.run("wait", "--for=delete", "pod", "-l", "egress-operator.dev/task", "--timeout=60s", timeout_seconds=70)
+    kubectl.run(
+        "wait", "--for=delete", "pod", "-l", "egress-operator.dev/task", "--timeout=60s", timeout_seconds=70
+    )

@@ -32,6 +32,7 @@ CONFIG = {
     "maxDurationSeconds": 14400,
     "idleTimeoutSeconds": 0,
     "joinTimeoutSeconds": 30,
+    "spoolBytes": 2147483648,
     "finalizeSeconds": 120,
 }
 POD: dict[str, Any] = {

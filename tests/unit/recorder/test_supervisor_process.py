@@ -303,8 +303,8 @@ async def test_a_recording_ends_when_nobody_sends_anything(recorder: Make) -> No
 
 async def test_a_full_spool_ends_the_recording_in_order(recorder: Make) -> None:
     it = recorder([{}])
-    it.settings |= {"spool_limit_bytes": "60000", "upload_patience_seconds": "30"}
-    await it.start()
+    it.settings |= {"upload_patience_seconds": "30"}
+    await it.start(spool_bytes=66_000)
     await it.until(lambda: it.listed() >= 2)
     away = it.store.with_name("away")
     it.store.rename(away)
