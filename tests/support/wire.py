@@ -25,14 +25,19 @@ class Wire:
         self.held = threading.Event()
         """Set while an answer waits."""
         self._ends: list[socket.socket] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # close() alone would leave accept() waiting, and with it the port open.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(10)
         self._listener.close()
         self.cut()
 
@@ -58,8 +63,9 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self._ends.append(near)
                 far = socket.create_connection(("127.0.0.1", self._target))
-                self._ends += [near, far]
+                self._ends.append(far)
                 threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
                 threading.Thread(
                     target=self._pass, args=(far, near), kwargs={"answers": True}, daemon=True
