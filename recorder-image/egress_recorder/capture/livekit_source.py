@@ -9,8 +9,9 @@ Must not: print the token; subscribe to anybody who is not wanted.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 LEAVE_SECONDS = 3.0
 STEP_SECONDS = 1.0
+SETTLING_SECONDS = 10.0
+SETTLING_STEP_SECONDS = 0.25
+"""A track that has just come brings a burst, which NetEq first holds back and then plays off: look more often."""
 SOUND, CAMERA, OTHER = range(3)
 
 
@@ -42,6 +46,7 @@ class _Live:
     feed: Feed
     close: CloseTap
     track: Any
+    since: float = field(default_factory=time.monotonic)
     quality: int | None = None
     measured: tuple[Receipt, Receipt] | None = None
     """What had been received at the last but one look, and at the last."""
@@ -233,7 +238,9 @@ class LiveKitSource:
     async def _keep_in_step(self) -> None:
         """Hold everybody's pictures back to where their sound is."""
         while True:
-            await asyncio.sleep(STEP_SECONDS)
+            youngest = max((live.since for live in self._live.values()), default=0.0)
+            settling = time.monotonic() - youngest < SETTLING_SECONDS
+            await asyncio.sleep(SETTLING_STEP_SECONDS if settling else STEP_SECONDS)
             for sid, live in list(self._live.items()):
                 counted = await receipt(live.track) if sid in self._live else None
                 if counted is not None:

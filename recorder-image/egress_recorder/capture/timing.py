@@ -25,6 +25,8 @@ class VideoTimeline:
     """A render time further from now than this is not one."""
     slew: float = 0.1
     """The shift follows a new one by so much of the time that passes: nobody sees it."""
+    leap: int = 40 * MILLISECOND
+    """A new shift further away than this is followed at once: lips out of step are seen, a skipped picture isn't."""
     _last: int = -1
     _shifted: int | None = None
     _seen: int = 0
@@ -50,7 +52,8 @@ class VideoTimeline:
         """Move towards the wanted shift."""
         step = int(self.slew * max(0, now - self._seen))
         current = self.shift if self._shifted is None else self._shifted
-        self._shifted = current + max(-step, min(step, self.shift - current))
+        away = self.shift - current
+        self._shifted = self.shift if abs(away) > self.leap else current + max(-step, min(step, away))
         self._seen = now
         return self._shifted
 

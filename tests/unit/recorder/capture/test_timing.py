@@ -43,16 +43,26 @@ def test_a_picture_that_comes_out_of_order_is_dropped() -> None:
 def test_the_first_shift_counts_at_once_and_a_later_one_gently() -> None:
     timeline = VideoTimeline(base_time=BASE, frame_rate=30, shift=60 * MILLISECOND)
     assert stamp(timeline, at=1.0) == SECOND + 60 * MILLISECOND + HALF_SLOT
-    timeline.shift = 360 * MILLISECOND
+    timeline.shift = 90 * MILLISECOND
     previous = 0
-    for index in range(1, 151):  # five seconds: far more than 300 ms at a tenth of the time need
+    for index in range(1, 151):  # five seconds: far more than 30 ms at a tenth of the time need
         at = 1 + index / 30
         pts = stamp(timeline, at=at)
         assert pts is not None
         assert pts > previous
         assert pts - round(at * SECOND) <= 60 * MILLISECOND + HALF_SLOT + SECOND * index // 300 + MILLISECOND
         previous = pts
-    assert previous == 6 * SECOND + 360 * MILLISECOND + HALF_SLOT
+    assert previous == 6 * SECOND + 90 * MILLISECOND + HALF_SLOT
+
+
+def test_a_shift_that_is_far_away_counts_at_once() -> None:
+    timeline = VideoTimeline(base_time=BASE, frame_rate=30, shift=60 * MILLISECOND)
+    assert stamp(timeline, at=1.0) == SECOND + 60 * MILLISECOND + HALF_SLOT
+    timeline.shift = 300 * MILLISECOND
+    assert stamp(timeline, at=1.1) == SECOND + 400 * MILLISECOND + HALF_SLOT
+    timeline.shift = 200 * MILLISECOND
+    assert stamp(timeline, at=1.15) is None  # would come before the one that is shown already
+    assert stamp(timeline, at=1.3) == SECOND + 500 * MILLISECOND + HALF_SLOT
 
 
 def test_samples_count_the_time_of_sound() -> None:
