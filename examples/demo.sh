@@ -12,10 +12,11 @@ GATEWAY=http://127.0.0.1:8091
 STORE=http://127.0.0.1:8092/recordings
 OUT=demo-output
 PYTHON=.venv/bin/python
+mkdir -p "$OUT"
 PEOPLE="env PYTHONPATH=tests $PYTHON -m support.demo_cli"
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-show() { printf '$ %s\n' "$*"; "$@"; }
+say() { printf '\n%s\n' "$*"; }
+show() { printf "$ %s\n" "$*"; "$@"; }
 
 say "1. A cluster, with the chart installed"
 $PYTHON -m egress_cluster deploy
@@ -35,32 +36,36 @@ body=$(cat <<JSON
   "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000}, "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128}}}
 JSON
 )
-echo "\$ curl -X POST $GATEWAY/egress/v1/$APP/tasks -H 'Content-Type: application/json' -d '${body/$TOKEN/…}'"
+echo "\$ curl -sS -X POST $GATEWAY/egress/v1/$APP/tasks -H 'Content-Type: application/json' -d '${body/$TOKEN/…}'"
 answer=$(curl -sS --fail-with-body -X POST "$GATEWAY/egress/v1/$APP/tasks" -H 'Content-Type: application/json' -d "$body") || { echo "$answer"; exit 1; }
 echo "$answer"
 TASK=$(jq -r .task_id <<<"$answer")
 show kubectl --namespace egress wait "egresstask/$TASK" --for=jsonpath='{.status.state}'=PROCESSING --timeout=90s
-show kubectl --namespace egress get egresstasks
+show kubectl --namespace egress get egresstask "$TASK"
 
 say "4. Record for $SECONDS_TO_RECORD s"
 sleep "$SECONDS_TO_RECORD" # the recording's length, not a wait for something
 
 say "5. Stop"
-show curl -sS -X POST "$GATEWAY/egress/v1/$APP/tasks/$TASK/stop" -H 'Content-Type: application/json' -d '{"request_id": "2yui23k5"}'
+echo "\$ curl -sS -X POST $GATEWAY/egress/v1/$APP/tasks/$TASK/stop -H 'Content-Type: application/json' -d '{\"request_id\": \"2yui23k5\"}'"
+curl -sS -X POST "$GATEWAY/egress/v1/$APP/tasks/$TASK/stop" -H 'Content-Type: application/json' -d '{"request_id": "2yui23k5"}'
 echo
 show kubectl --namespace egress wait "egresstask/$TASK" --for=condition=Complete --timeout=90s
 
 say "6. Status"
-echo "\$ curl $GATEWAY/egress/v1/$APP/tasks/$TASK | jq"
-status=$(curl -sS "$GATEWAY/egress/v1/$APP/tasks/$TASK")
-jq . <<<"$status"
+echo "\$ curl -sS $GATEWAY/egress/v1/$APP/tasks/$TASK"
+curl -sS "$GATEWAY/egress/v1/$APP/tasks/$TASK" | tee "$OUT/status.json"
+echo
 
 say "7. What is in the bucket"
-mkdir -p "$OUT"
 rm -rf "${OUT:?}/$TASK"
 $PEOPLE fetch "$APP/$TASK/" "$OUT/$TASK"
-playlist=$OUT/$TASK/$(jq -r '.payload.files[0]' <<<"$status")
-show ffprobe -v error -show_entries stream=codec_name,width,height,avg_frame_rate,sample_rate,channels -show_entries format=duration -of compact "$playlist"
+playlist=$OUT/$TASK/$(jq -r '.payload.files[0]' "$OUT/status.json")
+echo "\$ ffprobe $playlist"
+ffprobe -v error -show_streams -show_format -of json "$playlist" | jq -r '
+  (.streams[] | select(.codec_type == "video") | "\(.codec_name) \(.width)x\(.height), \(.avg_frame_rate) frames a second"),
+  (.streams[] | select(.codec_type == "audio") | "\(.codec_name) \(.sample_rate) Hz, \(.channels) channels"),
+  "\(.format.duration) s"'
 ffmpeg -v error -y -ss 10 -i "$playlist" -frames:v 1 "$OUT/frame.png"
 
 say "Done"
