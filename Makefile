@@ -8,9 +8,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
-SOURCES := crds gateway operator recorder-image charts cluster tests bench
+SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
-.PHONY: help demo test test-fast lint unit api e2e bench up deploy down env generate clean
+.PHONY: help demo test test-fast lint tools unit api e2e bench up deploy down env generate clean
+.NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,10 +32,14 @@ lint: $(READY)  ## style, types, layers
 	@PYTHONPATH=crds:gateway:operator:recorder-image:cluster $(BIN)/lint-imports --no-cache >/dev/null || PYTHONPATH=crds:gateway:operator:recorder-image:cluster $(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m egress_api.crdgen --check
 
-unit: $(READY)
+# What the tests call and the machine may lack: a build takes minutes and tells of its progress here, not inside a test.
+tools: $(READY)
+	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
+
+unit: tools
 	@$(BIN)/python -m pytest tests/unit -q
 
-api: $(READY)
+api: tools
 	@$(BIN)/python -m pytest tests/api -q
 
 e2e: $(READY)
@@ -67,14 +72,17 @@ generate: $(READY)  ## the files that are generated from code
 clean:  ## the virtual environment and caches in the checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output
 
+# Nothing on stdout: `eval "$(make -s env)"` may be what sets it up.
 $(READY): pyproject.toml constraints.txt
-	@echo "setting up .venv"
+	@echo "setting up .venv" >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@for program in ffmpeg ffprobe curl jq; do command -v $$program >/dev/null || missing="$${missing:-} $$program"; done; \
-	  if [ -n "$${missing:-}" ]; then \
+	@missing=; for program in ffmpeg ffprobe curl jq openssl; do command -v $$program >/dev/null || missing+=" $$program"; done; \
+	  $(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=" python3-venv"; \
+	  if [ -n "$$missing" ]; then \
 	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install these first:$$missing" >&2; exit 1; }; \
-	    echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq --no-install-recommends ffmpeg curl jq >/dev/null; \
+	    echo "installing$$missing" >&2; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq >&2; \
+	    apt-get install -y -qq --no-install-recommends ffmpeg curl jq openssl python3-venv >&2; \
 	  fi
+	@$(BIN)/python -c 'import pip' 2>/dev/null || { rm -rf .venv; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

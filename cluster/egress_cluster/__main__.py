@@ -5,9 +5,11 @@ modules together; a failure is one sentence with the log to read, and code 1.
 """
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -143,11 +145,16 @@ def engine_command() -> None:
 
 
 @app.command("build-tools")
-def build_tools() -> None:
+def build_tools(
+    names: Annotated[list[str] | None, typer.Argument(help="Some of them; default: all.")] = None,
+) -> None:
     """Build the Go programs that the machine does not have; needs no Docker."""
     settings = _settings()
-    for program in gobuild.PROGRAMS:
-        _answer(f"{program.name}: {gobuild.wanted(program, settings)}")
+    known = {program.name: program for program in gobuild.PROGRAMS}
+    if unknown := sorted(set(names or ()) - known.keys()):
+        raise ClusterError(f"There is no tool {', '.join(unknown)}; there are {', '.join(known)}")
+    for name in names or known:
+        _answer(f"{name}: {gobuild.wanted(known[name], settings)}")
 
 
 @app.command()
@@ -178,8 +185,14 @@ def _answer(text: str) -> None:
     print(text)  # noqa: T201 - the answer is for scripts and people alike
 
 
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line; a ClusterError is told without a stack trace."""
+    # As an exception, for `run` then ends the programs that it started: they have process groups of their own.
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except ClusterError as problem:

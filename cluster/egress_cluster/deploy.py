@@ -7,7 +7,7 @@ changes nothing.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -29,6 +29,14 @@ IMAGES = (
     ("egress-recorder:dev", ROOT / "recorder-image" / "Dockerfile", "native"),
 )
 _HELM_SECONDS = 180
+_UNFINISHED = f"owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)"
+
+
+class Kubectl(Protocol):
+    """What is needed of a cluster to clear up after helm."""
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl."""
 
 
 def deploy(cluster: Cluster, *, engine: Engine, settings: Settings) -> None:
@@ -44,11 +52,21 @@ def deploy(cluster: Cluster, *, engine: Engine, settings: Settings) -> None:
     command = [helm, "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE]
     command += ["--values", str(values), "--wait", f"--timeout={_HELM_SECONDS}s"]
     with step(f"installing the chart as release {RELEASE}", log=log):
+        forget_unfinished(cluster)
         try:
             run(command, seconds=_HELM_SECONDS + 30, log=log, env=engine.environment(settings))
         except CommandFailed as problem:
             _tell_what_the_pods_say(cluster, log=log)
             raise ClusterError("the chart could not be installed", log=log) from problem
+
+
+def forget_unfinished(cluster: Kubectl) -> None:
+    """Delete helm's record of a run that was killed: with it, helm refuses every later one.
+
+    Only one run of ours works on the cluster at a time, so nobody is still at it. What it had installed stays, and
+    the next run takes it up.
+    """
+    cluster.kubectl("--namespace", NAMESPACE, "delete", "secret", "--selector", _UNFINISHED)
 
 
 def demo_values() -> dict[str, Any]:

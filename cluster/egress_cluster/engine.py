@@ -20,7 +20,9 @@ from .leftovers import clear_engine_runtime, our_daemons
 from .run import only_one, run, step, succeeds, wait_until
 from .settings import Settings
 
-PACKAGES = ("docker.io", "debootstrap", "iptables", "iproute2")
+PACKAGES = ("docker.io", "debootstrap", "debian-archive-keyring", "iptables", "iproute2")
+LATER_PACKAGES = ("docker-cli", "docker-buildx")
+"""In docker.io itself up to Debian 12."""
 _CAP_SYS_RESOURCE = 24
 _ENDING_SECONDS = 30
 
@@ -137,7 +139,8 @@ def _install(settings: Settings) -> bool:
     environment = {**settings.environment, "DEBIAN_FRONTEND": "noninteractive"}
     with step("installing Debian's Docker engine", log=log):
         run(["apt-get", "update"], seconds=300, log=log, env=environment)
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES, "debian-archive-keyring"]
+        later = [name for name in LATER_PACKAGES if succeeds(["apt-cache", "show", name], seconds=30)]
+        command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES, *later]
         run(command, seconds=600, log=log, env=environment)
     return True
 

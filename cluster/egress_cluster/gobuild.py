@@ -16,6 +16,9 @@ from .settings import CLUSTER_FOLDER, KUBERNETES_VERSION, Settings
 
 _MAJOR, _MINOR = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
 _VERSION = "k8s.io/component-base/version"
+_GO_FOLDER = "/usr/local/go/bin"
+GO_VERSION = "1.26"
+"""The newest that one of the go.mod files asks for; an older Go may fetch it by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +148,22 @@ def link(path: Path, target: Path) -> None:
     fresh.replace(path)
 
 
+def _go(program: Program, settings: Settings) -> str:
+    """Find Go: on the PATH, or where its own instructions put it, for sudo and CI often have a PATH without."""
+    if found := on_path("go", settings) or shutil.which("go", path=_GO_FOLDER):
+        return str(found)
+    raise ClusterError(
+        f"Go is needed to build {program.name}: install Go {GO_VERSION} or newer and run again"
+    )
+
+
 def _compile(program: Program, target: Path, settings: Settings) -> None:
-    if not on_path("go", settings):
-        raise ClusterError(f"Go is needed to build {program.name}: install Go 1.24 or newer and run again")
+    go = _go(program, settings)
     log = settings.logs / f"build-{program.name}.log"
     log.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
-    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", program.ldflags, "-o", str(fresh)]
+    command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", program.ldflags, "-o", str(fresh)]
     environment = {**settings.environment, "CGO_ENABLED": "0"}
     with step(f"building {program.name} from Go modules (cold: {program.minutes})", log=log):
         run(

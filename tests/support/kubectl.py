@@ -31,9 +31,7 @@ def cluster_program(name: str) -> str:
     built = cache_folder() / "bin" / name
     found = str(built) if built.exists() else shutil.which(name)
     if found is None:
-        raise FileNotFoundError(
-            f"no {name} in {built.parent} or on the PATH: run `make demo` or `make cluster`"
-        )
+        raise FileNotFoundError(f"no {name} in {built.parent} or on the PATH: run `make up`")
     return found
 
 

@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from egress_api.constants import GROUP, PLURAL
-from egress_cluster import gobuild
+from egress_cluster import deploy, gobuild
 from egress_cluster.apiserver import ApiServer
 from egress_cluster.settings import Settings
 from support.charts import CHART, ENOUGH, NAMESPACE, RELEASE, REPOSITORY, merged, program, render
+from support.e2e import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -170,6 +171,34 @@ def test_nobody_has_rights_that_they_do_not_need(release: Cluster) -> None:
 def test_the_gateways_rights_hold_in_its_own_namespace_alone(release: Cluster) -> None:
     assert release.may("egress-operator", "create", "pods", namespace="team-a")
     assert not release.may("egress-gateway", "create", f"{GROUP}/{PLURAL}", namespace="team-a")
+
+
+@pytest.fixture
+def killed_helm(cluster: Cluster) -> Iterator[list[str]]:
+    """A helm that was killed while it waited, in the demo's namespace; gives the command that installs again."""
+    cluster.kubectl("create", "namespace", deploy.NAMESPACE)
+    flags = [f"--kubeconfig={cluster.server.kubeconfig}", f"--namespace={deploy.NAMESPACE}", "--no-hooks"]
+    install = [program("helm"), "upgrade", "--install", deploy.RELEASE, str(CHART), *flags]
+    install += ["--set=store.url=s3://recordings,sources.default.url=ws://livekit.rtc:7880"]
+    install += ["--set=crds.install=false"]  # another release here may own it
+    pending = ["get", "secret", f"--namespace={deploy.NAMESPACE}", "--selector=status=pending-install"]
+    with subprocess.Popen([*install, "--wait"], stdout=subprocess.DEVNULL) as waiting:
+        until("helm has begun", lambda: cluster.kubectl(*pending, "--output=name"), seconds=30)
+        waiting.kill()
+    yield install
+    subprocess.run(
+        [program("helm"), "uninstall", deploy.RELEASE, *flags], capture_output=True, timeout=60, check=True
+    )
+
+
+def test_a_helm_that_was_killed_does_not_stop_the_next_one(cluster: Cluster, killed_helm: list[str]) -> None:
+    def again() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(killed_helm, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "another operation (install/upgrade/rollback) is in progress" in again().stderr
+    deploy.forget_unfinished(cluster)
+    done = again()
+    assert done.returncode == 0, done.stderr
 
 
 def _wait_until_served(cluster: Cluster) -> None:
