@@ -10,6 +10,8 @@ from support.e2e import Gateway
 
 ROOT = Path(__file__).parents[2]
 FIRST_SHOWN = "2. Two people"
+CHANNEL = "readme"
+"""Not the README's: the tests' own people publish there under the same names, and the demo takes its people away."""
 MASKS = (
     (r"\bt[a-z2-7]{20}\b", "TASK"),
     (r"\bdemo\d{10}\b", "REQUEST"),
@@ -43,8 +45,14 @@ def test_it_prints_what_the_readme_shows(gateway: Gateway) -> None:
     readme = (ROOT / "README.md").read_text()
     block = next(b for b in re.findall(r"```console\n(.*?)```", readme, re.DOTALL) if FIRST_SHOWN in b)
     done = subprocess.run(
-        ["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+        ["make", "demo", f"CHANNEL={CHANNEL}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert masked(done.stdout) == masked(block)
+    said = done.stdout.replace(f"people-{CHANNEL}", "people-egress-test").replace(CHANNEL, "egress_test")
+    assert masked(said) == masked(block)
     assert (ROOT / "demo-output" / "frame.png").read_bytes().startswith(b"\x89PNG")
