@@ -8,6 +8,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
+# Test processes: more than cores, for most tests wait for a program of ours.
+JOBS ?= 4
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
 .PHONY: help demo test test-fast lint tools unit api e2e bench up deploy down env generate clean
@@ -37,10 +39,10 @@ tools: $(READY)
 	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
 
 unit: tools
-	@$(BIN)/python -m pytest tests/unit -q
+	@$(BIN)/python -m pytest tests/unit -q -n $(JOBS) --dist worksteal
 
 api: tools
-	@$(BIN)/python -m pytest tests/api -q
+	@$(BIN)/python -m pytest tests/api -q -n $(JOBS) --dist loadfile
 
 e2e: $(READY)
 	@$(CLUSTER) deploy
