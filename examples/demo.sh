@@ -23,7 +23,14 @@ $PYTHON -m egress_cluster deploy
 eval "$($PYTHON -m egress_cluster env)"
 
 say "2. Two people in channel $CHANNEL: a moving picture with a clock, and a tone each"
-trap '$PEOPLE unpublish --channel "$CHANNEL"' EXIT
+TASK=
+at_the_end() {
+  local code=$?
+  [ "$code" = 0 ] || [ -z "$TASK" ] || kubectl --namespace egress describe "egresstask/$TASK" >&2 || true
+  $PEOPLE unpublish --channel "$CHANNEL" || true
+  exit "$code"
+}
+trap at_the_end EXIT
 $PEOPLE publish --channel "$CHANNEL"
 TOKEN=$($PEOPLE token --channel "$CHANNEL")
 
@@ -37,7 +44,8 @@ body=$(cat <<JSON
 JSON
 )
 echo "\$ curl -sS -X POST $GATEWAY/egress/v1/$APP/tasks -H 'Content-Type: application/json' -d '${body/$TOKEN/…}'"
-answer=$(curl -sS --fail-with-body -X POST "$GATEWAY/egress/v1/$APP/tasks" -H 'Content-Type: application/json' -d "$body") || { echo "$answer"; exit 1; }
+# The token goes to curl by stdin: what stands on a command line can be read by everyone on the machine.
+answer=$(curl -sS --fail-with-body -X POST "$GATEWAY/egress/v1/$APP/tasks" -H 'Content-Type: application/json' -d @- <<<"$body") || { echo "$answer"; exit 1; }
 echo "$answer"
 TASK=$(jq -r .task_id <<<"$answer")
 show kubectl --namespace egress wait "egresstask/$TASK" --for=jsonpath='{.status.state}'=PROCESSING --timeout=90s
@@ -66,7 +74,7 @@ ffprobe -v error -show_streams -show_format -of json "$playlist" | jq -r '
   (.streams[] | select(.codec_type == "video") | "\(.codec_name) \(.width)x\(.height), \(.avg_frame_rate) frames a second"),
   (.streams[] | select(.codec_type == "audio") | "\(.codec_name) \(.sample_rate) Hz, \(.channels) channels"),
   "\(.format.duration) s"'
-ffmpeg -v error -y -ss 10 -i "$playlist" -frames:v 1 "$OUT/frame.png"
+ffmpeg -v error -y -ss $((SECONDS_TO_RECORD / 2)) -i "$playlist" -frames:v 1 "$OUT/frame.png"
 
 say "Done"
 cat <<TEXT

@@ -1,6 +1,6 @@
-{{/* Names: RELEASE-gateway, RELEASE-operator, RELEASE-recorder. */}}
+{{/* Names: RELEASE-gateway, RELEASE-operator, RELEASE-recorder. A release's name may have dots, a Service's may not. */}}
 {{- define "egress.fullname" -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Labels of everything. Takes (dict "root" $ "component" "gateway"). */}}

@@ -1,5 +1,6 @@
 """helm lint, and kubeconform on the oldest and the newest Kubernetes, over sets of values that people use."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.charts import (
     Rendered,
     conform,
     helm,
+    merged,
     render,
     render_exactly,
 )
@@ -88,6 +90,16 @@ def test_lint_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump_all([{**ENOUGH, **VALUE_SETS[name]}]))
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), "--values", str(values))
+
+
+@pytest.mark.parametrize("release", ["media.eu.1", "r" * 53])
+def test_every_name_is_one_that_a_service_may_have(release: str) -> None:
+    values = merged(ENOUGH, {"serviceMonitor": {"enabled": True}, **VALUE_SETS["several namespaces"]})
+    command = ["template", release, str(CHART), "--namespace=media"]
+    objects = Rendered(helm(*command, values=values)).objects
+    names = {item["metadata"]["name"] for item in objects if item["kind"] != "CustomResourceDefinition"}
+    assert len(names) > 5
+    assert [name for name in names if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name)] == []
 
 
 def test_the_release_stays_far_below_what_helm_can_store() -> None:
