@@ -1,8 +1,7 @@
-"""The entry of the recorder's container: `python3 -m egress_recorder`, process 1 of it.
+"""The entry of the recorder's container: `python3 -m egress_recorder`, under tini.
 
-Nothing but the standard library is imported before the signals are heard: the kernel drops a SIGTERM that
-process 1 has no handler for, and loading the program takes a third of a second. A task that is stopped as
-its Pod starts would otherwise record until the kubelet kills it.
+Nothing but the standard library is imported before the signals are heard: loading the program takes a third of a
+second, and a SIGTERM in that time would end it without last words.
 """
 
 from egress_recorder import early_signals

@@ -60,7 +60,9 @@ async def adopt_unlisted(
     last = max((number_of(name) for name in listed), default=-1)
     for name in sorted(set(found) - listed, key=number_of):
         segment = segment_of(name, await store.describe(name), config)
-        if segment is None:
+        # Only what the last owner recorded, behind what it listed: the rest came from an attempt that had been
+        # overtaken and didn't know yet, or was given up, and the playlist has gone on since.
+        if segment is None or segment.attempt != earlier.attempt or number_of(name) <= last:
             recording.skip(name)
             left += 1
             continue

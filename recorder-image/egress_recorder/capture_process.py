@@ -124,7 +124,7 @@ class CaptureProcess:
         async for line in _lines(self._process.stdout):
             try:
                 event = parse_event(line)
-            except ValueError:
+            except (ValueError, TypeError):
                 # A library that prints, or an event of a later version: neither ends a recording.
                 self._log.warning("capture-output", line=_text(line))
                 continue

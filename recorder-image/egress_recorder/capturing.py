@@ -5,6 +5,7 @@ A capture that dies or hangs is replaced within a second, in a spool folder of i
 on behind a discontinuity. No upload is waited for here.
 """
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,6 @@ from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending
 from egress_recorder.limits import RestartLimit
-from egress_recorder.reaper import reap_orphans
 from egress_recorder.recording import Recording
 from egress_recorder.uploader import Uploader
 
@@ -106,6 +106,7 @@ class Capturing:
             return await self._follow(capture, spool)
         finally:
             capture.kill()
+            self._sweep(spool)
 
     async def _follow(self, capture: CaptureProcess, spool: Path) -> Ending | _Broken:
         last_word: Ended | None = None
@@ -121,7 +122,7 @@ class Capturing:
                 case Ended():
                     last_word = event
                 case None:
-                    reap_orphans(except_for={capture.pid})
+                    pass
                 case _:
                     self._note(event, spool, now=now)
             if ending is None and (ending := self._reason_to_end()) is not None:
@@ -151,7 +152,9 @@ class Capturing:
                 live.joined_at = live.joined_at or _moment(event.at)
                 self._joined_mono = self._joined_mono or now
                 self._lost_mono, self._joined_now, self._sign_mono = None, True, now
-                live.phase, live.message = RecorderPhase.RECORDING, "Recording."
+                live.people.joined(now=now)
+                if live.phase is not RecorderPhase.FINALIZING:
+                    live.phase, live.message = RecorderPhase.RECORDING, "Recording."
                 self._log.info("joined")
             case FirstFrame():
                 live.producing = True
@@ -197,18 +200,15 @@ class Capturing:
             return Ending.stopped(
                 Reason.MAX_DURATION_REACHED, f"The recording reached its limit of {limit} s."
             )
-        if (
-            idle_limit
-            and self._joined_mono is not None
-            and self._live.people.idle_seconds(now=now) >= idle_limit
-        ):
+        if idle_limit and self._live.people.idle_seconds(now=now) >= idle_limit:
             return Ending.stopped(Reason.IDLE_TIMEOUT, f"Nobody sent picture or sound for {idle_limit} s.")
         room = self._config.spool_bytes * self._settings.spool_share
         if (waiting := self._recording.pending_bytes) > room:
+            error = self._uploader.last_error
             return Ending.failed(
                 Reason.STORE_UNREACHABLE,
                 f"The recording was ended because {waiting} bytes wait for the store: the spool is full. "
-                f"Last error: {self._uploader.last_error}",
+                + (f"The last error: {error}" if error else "The store takes less than is recorded."),
                 retryable=True,
             )
         return None
@@ -253,6 +253,14 @@ class Capturing:
                 number += 1
             else:
                 return spool
+
+    def _sweep(self, spool: Path) -> None:
+        """Remove what a capture that is gone left half-written: it would take its room for good."""
+        waiting = self._recording.spooled_paths()
+        with contextlib.suppress(OSError):
+            for path in spool.iterdir():
+                if path not in waiting:
+                    path.unlink(missing_ok=True)
 
     def _stop_seconds(self) -> float:
         # A third of the grace period at most: the rest is for the last uploads.

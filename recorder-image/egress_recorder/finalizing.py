@@ -14,7 +14,7 @@ from egress_api.states import Reason
 from egress_recorder import backoff
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending
-from egress_recorder.errors import RecorderError, StoreError
+from egress_recorder.errors import RecorderError, StoreError, StoreUnreachableError
 from egress_recorder.recording import Recording
 from egress_recorder.uploader import Uploader
 
@@ -83,32 +83,43 @@ class Finalizing:
 
     async def _close_lists(self, ending: Ending, *, margin: float) -> RecorderError | None:
         """Write the last playlist and manifest; return what forbade it, None when they are written."""
-        tries = 0
-        seconds = (
-            _HURRY_SECONDS
-            if self._stop.hurry
-            else max(self._seconds_left() - margin * _LAST_WORDS_SHARE, 0.0)
-        )
-        deadline = self._clock.monotonic() + seconds
-        complete = self._recording.lost == 0
+        tries, began = 0, self._clock.monotonic()
+        reserve = margin * _LAST_WORDS_SHARE
+        error: RecorderError = StoreUnreachableError("The store did not answer in time.")
         while True:
-            self._context.beat()
-            try:
-                async with asyncio.timeout(max(deadline - self._clock.monotonic(), 0.1)):
-                    await self._uploader.finish(complete=complete, reason=ending.reason.value)
-            except TimeoutError:
-                return self._uploader.last_error or StoreError("The store did not answer in time.")
-            except StoreError as error:
-                tries += 1
-                pause = backoff.pause(tries, ceiling=2.0)
-                self._log.warning("lists-not-written", tries=tries, error=str(error))
-                if self._clock.monotonic() + pause > deadline:
-                    return error
-                await asyncio.sleep(pause)
-            except RecorderError as error:
+            closing = asyncio.create_task(
+                self._uploader.finish(complete=self._recording.lost == 0, reason=ending.reason.value),
+                name="close-lists",
+            )
+            if not await self._in_time(closing, began=began, reserve=reserve):
                 return error
+            try:
+                closing.result()
+            except StoreError as fault:
+                error, tries = fault, tries + 1
+                self._log.warning("lists-not-written", tries=tries, error=str(fault))
+            except RecorderError as fault:
+                return fault
             else:
                 return None
+            pause = asyncio.create_task(asyncio.sleep(backoff.pause(tries, ceiling=2.0)), name="pause")
+            if not await self._in_time(pause, began=began, reserve=reserve):
+                return error
+
+    async def _in_time(self, work: asyncio.Task[None], *, began: float, reserve: float) -> bool:
+        """Wait for `work`, or cancel it when time is up; a SIGTERM that comes meanwhile leaves less of it."""
+        while not work.done():
+            self._context.beat()
+            await asyncio.wait({work}, timeout=_TICK_SECONDS)
+            if self._stop.hurried_at is not None:
+                left = max(self._stop.hurried_at, began) + _HURRY_SECONDS - self._clock.monotonic()
+            else:
+                left = self._seconds_left() - reserve
+            if left <= 0 and not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+                return False
+        return True
 
     def _incomplete(self, ending: Ending, *, waiting: int, lost: int) -> Ending:
         error = self._uploader.last_error

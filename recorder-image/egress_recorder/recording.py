@@ -109,6 +109,10 @@ class Recording:
         """Their bytes."""
         return sum(p.spooled.size_bytes for p in self._pending.values() if p.stored is None and not p.lost)
 
+    def spooled_paths(self) -> set[Path]:
+        """Return the files that still wait for the store."""
+        return {pending.spooled.path for pending in self._pending.values()}
+
     def begin_timeline(self) -> None:
         """Note that the next segment does not continue the one before: another capture made it."""
         self._jump = self._next_number > 0

@@ -101,7 +101,8 @@ def load_config(environ: Mapping[str, str] = os.environ) -> RecorderConfig:
             f"The environment variable {RECORDER_CONFIG_ENV} is not set; the operator sets it on every Pod."
         )
     try:
-        return RecorderConfig.model_validate_json(text)
+        # Also within `video` and `audio`, which are strict for users: a newer operator may say more.
+        return RecorderConfig.model_validate_json(text, extra="ignore")
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'text'}: {fault['msg']}"

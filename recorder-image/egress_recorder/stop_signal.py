@@ -11,8 +11,13 @@ class StopSignal:
         self._asked = asyncio.Event()
         self.asked_at: float | None = None
         """Monotonic seconds of the first request: the Pod's grace period counts from here."""
-        self.hurry = False
-        """Whether it was asked for again: no more waiting."""
+        self.hurried_at: float | None = None
+        """Monotonic seconds of the second request: no more waiting from here."""
+
+    @property
+    def hurry(self) -> bool:
+        """Whether it was asked for again."""
+        return self.hurried_at is not None
 
     @property
     def asked(self) -> bool:
@@ -22,7 +27,7 @@ class StopSignal:
     def ask(self, *, now: float) -> None:
         """Ask for the end; again, to hurry."""
         if self.asked_at is not None:
-            self.hurry = True
+            self.hurried_at = self.hurried_at or now
             return
         self.asked_at = now
         self._asked.set()

@@ -190,17 +190,22 @@ class Store:
             "write",
             name,
             size=len(content),
+            conditional=create or only_over is not None,
         )
         return _version(written)
 
-    async def _ask(self, answer: Awaitable[T], verb: str, name: str, *, size: int = 0) -> T:
+    async def _ask(
+        self, answer: Awaitable[T], verb: str, name: str, *, size: int = 0, conditional: bool = False
+    ) -> T:
         try:
             async with asyncio.timeout(_BASE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND):
                 return await answer
-        except exceptions.AlreadyExistsError as error:
-            raise ObjectExistsError(name) from error
-        except exceptions.PreconditionError as error:
-            raise ObjectChangedError(name) from error
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
+            if not conditional:
+                # S3's 409 to a write without a condition: another operation is under way.
+                raise self._meaning(error, verb, name) from None
+            found = isinstance(error, exceptions.AlreadyExistsError)
+            raise (ObjectExistsError if found else ObjectChangedError)(name) from None
         except TimeoutError:
             raise StoreUnreachableError(f"{self._place} did not answer in time to {verb} {name}.") from None
         except (exceptions.BaseError, OSError, ValueError) as error:

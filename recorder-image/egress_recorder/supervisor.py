@@ -20,7 +20,7 @@ from egress_recorder.claim import claim
 from egress_recorder.clock import Clock
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending
-from egress_recorder.errors import RecorderError
+from egress_recorder.errors import RecorderError, StoreUnreachableError
 from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
@@ -34,6 +34,8 @@ from egress_recorder.store import Store
 from egress_recorder.uploader import Uploader
 
 _TICK_SECONDS: Final = 0.25
+_CLAIM_SHARE: Final = 0.5
+"""Of the grace period, for a claim that is only there to close what earlier attempts recorded."""
 
 
 class Supervisor:
@@ -98,15 +100,29 @@ class Supervisor:
         )
 
     async def _claim(self, store: Store, manifest: ManifestStore) -> Recording | None:
-        """Claim the folder; None when the end was asked for first."""
-        claiming = asyncio.create_task(claim(self._context, store=store, manifest=manifest))
+        """Claim the folder; None when the end was asked for before anything was recorded."""
+        context = self._context
+        claiming = asyncio.create_task(claim(context, store=store, manifest=manifest), name="claim")
         while not claiming.done():
-            if await self._context.stop.wait(seconds=0):
+            context.beat()
+            if self._claims_in_vain():
                 claiming.cancel()
-                await asyncio.wait({claiming})
-                break
             await asyncio.wait({claiming}, timeout=_TICK_SECONDS)
-        return None if claiming.cancelled() else claiming.result()
+        if not claiming.cancelled():
+            return claiming.result()
+        if context.config.attempt == 1:
+            return None
+        raise StoreUnreachableError(
+            "Stopped as asked, but the store did not answer in time to close what earlier attempts recorded."
+        )
+
+    def _claims_in_vain(self) -> bool:
+        """Say whether the end was asked for, and a claim would come too late or has nothing to close."""
+        stop, config = self._context.stop, self._context.config
+        if stop.asked_at is None:
+            return False
+        waited = self._context.clock.monotonic() - stop.asked_at
+        return config.attempt == 1 or stop.hurry or waited > config.finalize_seconds * _CLAIM_SHARE
 
     def _on_signal(self, number: signal.Signals) -> None:
         self._context.stop.ask(now=self._context.clock.monotonic())

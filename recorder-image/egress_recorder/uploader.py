@@ -20,7 +20,7 @@ from egress_recorder.context import Context
 from egress_recorder.errors import ObjectExistsError, RecorderError, StoreError, StoreUnreachableError
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
-from egress_recorder.store import Store, etag_proves
+from egress_recorder.store import Store, Version, etag_proves
 
 _HURRIED_PAUSE: Final = 2.0
 _SEGMENTS_PER_STEP: Final = 900
@@ -91,6 +91,9 @@ class Uploader:
         """
         if self._recording.listed != self._published:
             await self._manifest.write(self._recording.manifest())
+        else:
+            # The playlist is written without a condition: a later attempt's must not be ended by us.
+            await self._manifest.read()
         sha256 = None
         if self._recording.listed:
             playlist = self._recording.playlist(ended=True)
@@ -152,10 +155,15 @@ class Uploader:
             # Ours, from a try whose answer was lost; or another attempt's, which may have taken over.
             await self._manifest.read()
             there = await self._store.get(name)
-            return there is not None and there.data == data
+            if there is None:
+                raise StoreUnreachableError(f"{name} is being written by another request.") from None
+            return there.data == data
+        await self._verify(name, data, version)
+        return True
+
+    async def _verify(self, name: str, data: bytes, version: Version) -> None:
         if not etag_proves(version, data=data) and (size := await self._store.size(name)) != len(data):
             raise StoreUnreachableError(f"{name} has {size} bytes in the store, not {len(data)}.")
-        return True
 
     async def _publish_while_recording(self) -> None:
         tries = 0
@@ -174,12 +182,15 @@ class Uploader:
                 tries = 0
 
     async def _put_playlist(self, playlist: bytes, *, ended: bool) -> None:
-        await self._store.put(
-            self._recording.playlist_name,
+        name = self._recording.playlist_name
+        version = await self._store.put(
+            name,
             playlist,
             content_type="application/vnd.apple.mpegurl",
             cache_control=None if ended else "no-cache",
         )
+        if ended:
+            await self._verify(name, playlist, version)
 
     async def _note_failure(self, error: RecorderError, tries: int, *, what: str) -> None:
         """Decide what an error means: the end for good, or another try after a pause."""

@@ -70,6 +70,22 @@ async def test_a_segment_behind_a_missing_one_is_listed_behind_a_discontinuity(t
     ]
 
 
+async def test_what_an_overtaken_attempt_still_stored_is_not_listed(tmp_path: Path) -> None:
+    store = make_store(tmp_path, MemoryStore)
+    earlier = await recorded(store, listed=2, stored=4)
+    counts, book = await adopt(store, earlier.model_copy(update={"attempt": 2}))
+    assert (counts, book.listed) == ((0, 2), 2)
+    assert book.add(Path("x"), size_bytes=1, started_at=NOW, seconds=4.0).name == "out_000004.ts"
+
+
+async def test_what_the_playlist_has_passed_is_not_listed_behind_it(tmp_path: Path) -> None:
+    store = make_store(tmp_path, MemoryStore)
+    earlier = await recorded(store, listed=4, stored=4)
+    without_second = [segment for segment in earlier.segments if segment.name != "out_000001.ts"]
+    counts, book = await adopt(store, earlier.model_copy(update={"segments": without_second}))
+    assert (counts, book.listed) == ((0, 1), 3)
+
+
 async def test_on_plain_files_they_are_left_under_their_names(tmp_path: Path) -> None:
     store = make_store(tmp_path, LocalStore)
     counts, book = await adopt(store, await recorded(store, listed=2, stored=4))

@@ -28,6 +28,7 @@ from support.recorder import NOW, recorder_config
 
 def test_people_count_while_they_send_something() -> None:
     people = People(now=0.0)
+    people.joined(now=0.0)
     people.note("anna", Change.JOINED, now=1.0)
     assert (people.active, people.idle_seconds(now=3.0)) == (0, 3.0)
     people.note("anna", Change.VIDEO_ON, now=4.0)
@@ -41,13 +42,30 @@ def test_people_count_while_they_send_something() -> None:
     assert (people.active, people.idle_seconds(now=80.0)) == (0, 9.0)
 
 
-def test_a_new_capture_does_not_reset_for_how_long_nobody_was_there() -> None:
+def test_a_camera_that_goes_off_leaves_the_same_persons_screen_on() -> None:
     people = People(now=0.0)
-    people.forget(now=5.0)
-    assert people.idle_seconds(now=10.0) == 10.0
-    people.note("anna", Change.VIDEO_ON, now=11.0)
-    people.forget(now=20.0)
-    assert people.idle_seconds(now=21.0) == 1.0
+    people.joined(now=0.0)
+    people.note("anna", Change.VIDEO_ON, now=1.0)
+    people.note("anna", Change.VIDEO_ON, now=2.0)
+    people.note("anna", Change.VIDEO_OFF, now=3.0)
+    assert (people.active, people.idle_seconds(now=9.0)) == (1, 0.0)
+    people.note("anna", Change.VIDEO_OFF, now=10.0)
+    assert (people.active, people.idle_seconds(now=12.0)) == (0, 2.0)
+
+
+def test_time_in_which_nobody_could_be_seen_is_not_idle_time() -> None:
+    people = People(now=0.0)
+    assert people.idle_seconds(now=25.0) == 0.0
+    people.joined(now=25.0)
+    assert people.idle_seconds(now=30.0) == 5.0
+    people.forget(now=30.0)
+    assert people.idle_seconds(now=90.0) == 5.0
+    people.joined(now=90.0)
+    assert people.idle_seconds(now=91.0) == 6.0
+    people.note("anna", Change.VIDEO_ON, now=92.0)
+    people.forget(now=100.0)
+    people.joined(now=110.0)
+    assert people.idle_seconds(now=111.0) == 1.0
 
 
 def test_restarts_are_counted_within_a_window() -> None:
@@ -93,6 +111,14 @@ def test_an_error_knows_the_end_it_means() -> None:
 def test_the_configuration_is_read_from_the_environment() -> None:
     config = recorder_config()
     assert load_config({"EGRESS_RECORDER_CONFIG": config.model_dump_json(by_alias=True)}) == config
+
+
+def test_what_a_newer_operator_adds_is_ignored() -> None:
+    config = recorder_config()
+    given = json.loads(config.model_dump_json(by_alias=True))
+    for part in (given, given["video"], given["audio"], given["source"], given["store"]):
+        part["fromTheFuture"] = 1
+    assert load_config({"EGRESS_RECORDER_CONFIG": json.dumps(given)}) == config
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def assert_ended(recorder: RecorderProcess) -> Manifest:
     return manifest
 
 
+def listens_to_sigterm(recorder: RecorderProcess) -> bool:
+    """Say whether it would hear a SIGTERM (bit 14 of SigCgt). That is long before its event loop does."""
+    assert recorder.process is not None
+    status = Path(f"/proc/{recorder.process.pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & 1 << 14)
+
+
 def segments_left(recorder: RecorderProcess) -> list[Path]:
     return list(recorder.spool.rglob("*.ts"))
 
@@ -247,6 +254,21 @@ async def test_an_ended_playlist_is_opened_again_by_the_next_attempt(recorder: M
     assert_ended(it)
 
 
+async def test_a_stop_before_the_next_attempt_has_begun_closes_what_the_first_recorded(
+    recorder: Make,
+) -> None:
+    it = recorder([{}])
+    await it.start()
+    await it.until(lambda: it.listed() >= 2)
+    await it.kill()
+    assert "#EXT-X-ENDLIST" not in it.playlist()
+    await it.start(attempt=2)
+    await it.until(lambda: listens_to_sigterm(it))
+    summary = await it.stop()
+    assert (summary.outcome, summary.reason, summary.uploaded) == ("stopped", "StopRequested", True)
+    assert summary.files == assert_ended(it).files
+
+
 async def test_another_tasks_recording_is_left_alone(recorder: Make) -> None:
     it = recorder([{}])
     await it.start()
@@ -294,8 +316,9 @@ async def test_the_longest_duration_counts_over_all_attempts(recorder: Make) -> 
 
 
 async def test_a_recording_ends_when_nobody_sends_anything(recorder: Make) -> None:
-    it = recorder([{"people": [["anna", "joined"]]}], idle_timeout_seconds=1)
+    it = recorder([{"join": 1.2, "people": [["anna", "joined"]]}], idle_timeout_seconds=1)
     await it.start()
+    await it.until(lambda: it.listed() >= 2)
     summary = await it.ended()
     assert (summary.outcome, summary.reason) == ("stopped", "IdleTimeout")
     assert_ended(it)
@@ -340,10 +363,7 @@ async def test_a_termination_message_that_cannot_be_written_does_not_harm_the_fi
 async def test_a_sigterm_while_the_program_loads_is_not_lost(recorder: Make) -> None:
     it = recorder([{}])
     await it.start()
-    assert it.process is not None
-    status = f"/proc/{it.process.pid}/status"
-    # Bit 14 of SigCgt: somebody listens to SIGTERM. That is long before the event loop does.
-    await it.until(lambda: int(Path(status).read_text().partition("SigCgt:")[2].split()[0], 16) & 1 << 14)
+    await it.until(lambda: listens_to_sigterm(it))
     summary = await it.stop()
     assert (summary.outcome, summary.reason) == ("stopped", "StopRequested")
     assert not it.playlist()

@@ -11,9 +11,12 @@ import structlog
 from obstore.store import MemoryStore
 
 from egress_api.manifest import Manifest
+from egress_api.states import Reason
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
+from egress_recorder.ending import Ending
 from egress_recorder.errors import FencedError, StoreUnreachableError
+from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.people import People
@@ -61,12 +64,12 @@ class World:
 
     def __init__(self, tmp_path: Path) -> None:
         self.tmp_path = tmp_path
-        config = recorder_config()
+        config = recorder_config(finalize_seconds=4)
         self.store = WatchedStore(tmp_path)
         self.manifest = ManifestStore(self.store, config)
         self.recording = Recording(config, created_at=NOW)
         self.live = Live(config=config, people=People(now=0.0), beat_at=0.0, recording=self.recording)
-        context = Context(
+        self.context = Context(
             config=config,
             settings=Settings(upload_backoff_seconds=0.05),
             clock=SystemClock(),
@@ -74,7 +77,9 @@ class World:
             stop=StopSignal(),
             log=structlog.get_logger(),
         )
-        self.uploader = Uploader(context, store=self.store, manifest=self.manifest, recording=self.recording)
+        self.uploader = Uploader(
+            self.context, store=self.store, manifest=self.manifest, recording=self.recording
+        )
 
     def close_segment(self, content: bytes | None = b"media") -> SpooledSegment:
         path = self.tmp_path / f"seg_{time.monotonic_ns()}.ts"
@@ -182,6 +187,46 @@ async def test_the_end_writes_the_playlist_and_then_a_manifest_that_names_its_by
     assert manifest is not None
     assert (manifest.complete, manifest.reason) == (True, "StopRequested")
     assert manifest.files[0].sha256 == world.live.playlist_sha256
+
+
+async def test_an_overtaken_attempt_with_nothing_new_does_not_end_the_other_ones_playlist(
+    world: World,
+) -> None:
+    world.close_segment()
+    await world.until_published(1)
+    later = recorder_config(attempt=2)
+    theirs = ManifestStore(world.store, later)
+    await theirs.read()
+    await theirs.write(Recording(later, created_at=NOW).manifest())
+    world.store.written.clear()
+    with pytest.raises(FencedError):
+        await world.uploader.finish(complete=True, reason="StopRequested")
+    assert world.store.written == []
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+async def test_a_sigterm_while_the_lists_are_closed_bounds_how_long_that_is_tried(
+    world: World, signals: int
+) -> None:
+    world.close_segment()
+    await world.until_published(1)
+    world.store.failures = 1_000_000
+    idle = asyncio.create_task(asyncio.sleep(0))
+    finalizing = Finalizing(world.context, recording=world.recording, uploader=world.uploader)
+    ended = asyncio.create_task(
+        finalizing.run(Ending.stopped(Reason.SOURCE_CLOSED, "The channel was closed."), uploading=idle)
+    )
+
+    async def tried() -> bool:
+        return world.store.failures < 999_998
+
+    await until(tried)
+    for _ in range(signals):
+        world.context.stop.ask(now=world.context.clock.monotonic())
+    async with asyncio.timeout(8):
+        ending, uploaded = await ended
+    assert (ending.reason, uploaded) == (Reason.STORE_UNREACHABLE, False)
+    assert "could not be closed: not now" in ending.message
 
 
 async def test_an_end_without_segments_writes_no_playlist(world: World) -> None:
