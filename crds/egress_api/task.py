@@ -35,10 +35,12 @@ class EgressTask(Tolerant):
     def from_resource(cls, resource: dict[str, Any]) -> Self:
         """Parse a resource as the API server gives it.
 
+        Fields that this version doesn't know are left out: with a newer CRD, every task has them.
+
         Raises:
             pydantic.ValidationError: when spec or status don't fit this version's models.
         """
-        return cls.model_validate(resource)
+        return cls.model_validate(resource, extra="ignore")
 
 
 def task_resource(

@@ -12,6 +12,7 @@ from egress_gateway.app import HEALTH, create_app
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import ConfigError
 from egress_gateway.logs import configure_logs, get_logger
+from egress_gateway.server import Runner
 from egress_gateway.settings import Settings
 
 _MISUSE = 2
@@ -37,12 +38,13 @@ def main() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    told = _listen_for_signals()
     cluster = await Cluster.connect(settings)
     app = create_app(cluster, settings)
-    runner = web.AppRunner(
+    runner = Runner(
         app,
-        access_log=None,
-        shutdown_timeout=max(settings.shutdown_seconds - settings.drain_seconds, 0),
+        head_seconds=settings.request_seconds,
+        shutdown_seconds=max(settings.shutdown_seconds - settings.drain_seconds, 0),
     )
     await runner.setup()
     try:
@@ -65,7 +67,7 @@ async def _serve(settings: Settings) -> None:
             "nobody is asked who they are (auth mode: none): whoever reaches this port can record; "
             "keep it inside the cluster"
         )
-        await _until_told()
+        await told.wait()
         log.info("shutting down", drain_seconds=settings.drain_seconds)
         app[HEALTH].draining = True
         await asyncio.sleep(settings.drain_seconds)
@@ -75,15 +77,19 @@ async def _serve(settings: Settings) -> None:
     log.info("shut down")
 
 
-async def _until_told() -> None:
+def _listen_for_signals() -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        told.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # A second one ends the process at once.
-        loop.remove_signal_handler(number)
+        loop.add_signal_handler(number, tell)
+    return told
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     cache = TaskCache(stale_seconds=settings.stale_seconds)
     watch = TaskWatch(cluster, cache, metrics=metrics)
     health = Health(cache, watch, metrics=metrics)
-    routes = Routes(Tasks(cluster, cache), metrics=metrics)
+    routes = Routes(Tasks(cluster, cache), metrics=metrics, body_seconds=settings.request_seconds)
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
     app.add_routes([*routes.table(), *health.table()])

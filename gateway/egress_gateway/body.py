@@ -4,12 +4,13 @@ JSON is read twice on purpose. Python's reader finds what pydantic's lets pass (
 twice) and gives line and column; pydantic's strict mode then takes no "1280" for 1280.
 """
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from pydantic import BaseModel, ValidationError
 
 from egress_gateway.errors import ProblemError, ProblemKind
@@ -17,6 +18,8 @@ from egress_gateway.fields import field_errors, summary
 
 Model = TypeVar("Model", bound=BaseModel)
 
+UNREADABLE = (http_exceptions.HttpProcessingError, web.RequestPayloadError)
+"""What aiohttp raises for a body that isn't as its headers say; their texts hold bytes of it."""
 REQUEST_ID = re.compile(r"[0-9a-zA-Z]{1,32}")
 
 
@@ -34,18 +37,35 @@ class JsonBody:
         return given if isinstance(given, str) and REQUEST_ID.fullmatch(given) else None
 
 
-async def read_json(request: web.Request) -> JsonBody | None:
+async def read_json(request: web.Request, *, seconds: float) -> JsonBody | None:
     """Return the body, or None where there is none.
 
+    Args:
+        request: whose body it is.
+        seconds: in which it must have come.
+
     Raises:
-        ProblemError: when it is not JSON, not an object, or too large.
+        ProblemError: when it is not JSON, not an object, too large, too slow, or cut off.
     """
     try:
-        content = await request.read()
+        async with asyncio.timeout(seconds):
+            content = await request.read()
+    except TimeoutError:
+        raise ProblemError(
+            ProblemKind.TOO_SLOW,
+            f"the body has not come within {seconds:g} s; send the same request again",
+            headers={"Connection": "close"},
+        ) from None
     except web.HTTPRequestEntityTooLarge:
         limit = request.client_max_size // 1024
         raise ProblemError(
             ProblemKind.BODY_TOO_LARGE, f"the body is larger than {limit} KiB, the most a request may have"
+        ) from None
+    except (*UNREADABLE, ConnectionError):
+        raise ProblemError(
+            ProblemKind.HTTP,
+            "the body can't be read: it was cut off, or is not encoded as its headers say",
+            headers={"Connection": "close"},
         ) from None
     if not content:
         return None

@@ -39,6 +39,7 @@ class ProblemKind(StrEnum):
     TASK_DELETING = "task-deleting"
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    TOO_SLOW = "too-slow"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
     QUOTA_EXCEEDED = "quota-exceeded"
@@ -68,6 +69,7 @@ _KINDS = {
     ProblemKind.TASK_DELETING: (HTTPStatus.CONFLICT, "The task is being deleted"),
     ProblemKind.BODY_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     ProblemKind.UNSUPPORTED_MEDIA_TYPE: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+    ProblemKind.TOO_SLOW: (HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
     ProblemKind.INTERNAL: (HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made a mistake"),
     ProblemKind.UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE, "The cluster can't be asked just now"),
     ProblemKind.QUOTA_EXCEEDED: (HTTPStatus.SERVICE_UNAVAILABLE, "The cluster's quota is used up"),

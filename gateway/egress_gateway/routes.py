@@ -33,9 +33,10 @@ _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 class Routes:
     """The four calls: two forms of start, stop and status."""
 
-    def __init__(self, tasks: Tasks, *, metrics: Metrics) -> None:
+    def __init__(self, tasks: Tasks, *, metrics: Metrics, body_seconds: float) -> None:
         self._tasks = tasks
         self._metrics = metrics
+        self._body_seconds = body_seconds
 
     def table(self) -> list[web.RouteDef]:
         """Return the paths."""
@@ -47,7 +48,7 @@ class Routes:
 
     async def start(self, request: web.Request) -> web.Response:
         """Answer `POST /egress/v1/{app_id}/tasks`."""
-        body = await _body(request)
+        body = await self._body(request)
         app_id = _app_id(request)
         if body is None:
             raise ProblemError(
@@ -66,7 +67,7 @@ class Routes:
 
     async def stop(self, request: web.Request) -> web.Response:
         """Answer `POST /egress/v1/{app_id}/tasks/{task_id}/stop`."""
-        body = await _body(request)
+        body = await self._body(request)
         app_id, task_id = _app_id(request), _task_id(request)
         if body is not None:
             parse(StopRequest, body)
@@ -75,19 +76,18 @@ class Routes:
 
     async def status(self, request: web.Request) -> web.Response:
         """Answer `GET /egress/v1/{app_id}/tasks/{task_id}`."""
-        body = await _body(request)
+        body = await self._body(request)
         app_id, task_id = _app_id(request), _task_id(request)
         if body is not None:
             parse(StatusRequest, body)
         task = await self._tasks.get(app_id=app_id, task_id=task_id)
         return _json(StatusAnswer.of(task), headers={"Cache-Control": "no-store"})
 
-
-async def _body(request: web.Request) -> JsonBody | None:
-    body = await read_json(request)
-    if body is not None and body.request_id is not None:
-        request[TRACE].request_id = body.request_id
-    return body
+    async def _body(self, request: web.Request) -> JsonBody | None:
+        body = await read_json(request, seconds=self._body_seconds)
+        if body is not None and body.request_id is not None:
+            request[TRACE].request_id = body.request_id
+        return body
 
 
 def _app_id(request: web.Request) -> str:

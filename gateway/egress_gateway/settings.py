@@ -53,4 +53,9 @@ class Settings(BaseSettings):
         90, gt=0, description="A watch that says nothing for this long is dead: bookmarks come every minute."
     )
     list_chunk: int = Field(500, ge=1, description="Tasks per page when all are listed.")
+    request_seconds: float = Field(
+        15,
+        gt=0,
+        description="In which a request's head must have come, and then its body; slower is cut off.",
+    )
     max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of a request: 64 KiB.")

@@ -29,12 +29,19 @@ from egress_api.rest import StartRequest
 from egress_api.task import EgressTask, Metadata, task_resource
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
-from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemError, ProblemKind
+from egress_gateway.errors import (
+    ClusterError,
+    ClusterRefusedError,
+    ClusterUnreachableError,
+    ProblemError,
+    ProblemKind,
+)
 from egress_gateway.refusals import problem_of
 from egress_gateway.watch import readable
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 """Names of resources: DNS subdomains, RFC 1123."""
+_STOP_FAILED: Final = "the stop can't be written down"
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,9 @@ class Tasks:
         )
         replayed = False
         try:
-            task = EgressTask.from_resource(await self._cluster.create_task(resource))
+            task = self._read(await self._cluster.create_task(resource))
         except ClusterRefusedError as error:
-            if error.code != HTTPStatus.CONFLICT:
+            if not _exists(error):
                 raise problem_of(error, deed="the task can't be created") from error
             task = await self._earlier(name, request_id=request.request_id, digest=digest)
             replayed = True
@@ -100,19 +107,36 @@ class Tasks:
             ProblemError: when this app has no such task, or the wish can't be written down.
         """
         task = await self.get(app_id=app_id, task_id=task_id)
+        try:
+            await self._stop(task)
+        except ClusterRefusedError as error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise self._stop_problem(error, app_id=app_id, task_id=task_id) from error
+        else:
+            return
+        # Not the task that it was: deleted and made anew under its name, or written by many at once.
+        task = _own(await self._live(task_id), app_id=app_id, task_id=task_id)
+        try:
+            await self._stop(task)
+        except ClusterRefusedError as error:
+            raise self._stop_problem(error, app_id=app_id, task_id=task_id) from error
+
+    async def _stop(self, task: EgressTask) -> None:
         if task.spec.stop or task.status.state.terminal:
             return
-        # With the UID, so that a task that was deleted and made anew under this name isn't hit.
+        # With the UID, so that the one that is hit is the one whose app was looked at.
         patch = {"metadata": {"uid": task.metadata.uid}, "spec": {"stop": True}}
         try:
-            changed = await self._cluster.patch_task(task_id, patch)
-        except ClusterRefusedError as error:
-            if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-                raise _not_found(app_id, task_id) from error
-            raise problem_of(error, deed="the stop can't be written down") from error
-        except ClusterError as error:
-            raise problem_of(error, deed="the stop can't be written down") from error
-        self._cache.put_own(EgressTask.from_resource(changed))
+            changed = await self._cluster.patch_task(task.metadata.name, patch)
+        except ClusterUnreachableError as error:
+            raise problem_of(error, deed=_STOP_FAILED) from error
+        self._cache.put_own(self._read(changed))
+
+    @staticmethod
+    def _stop_problem(error: ClusterRefusedError, *, app_id: str, task_id: str) -> ProblemError:
+        if error.code == HTTPStatus.NOT_FOUND:
+            return _not_found(app_id, task_id)
+        return problem_of(error, deed=_STOP_FAILED)
 
     async def get(self, *, app_id: str, task_id: str) -> EgressTask:
         """Return a task of this app, from the cache where that is true and knows it.
@@ -124,10 +148,7 @@ class Tasks:
         # What can't be a name is never put into a path of the API server's.
         if task is None and _NAME.fullmatch(task_id) and len(task_id) <= MAX_TASK_NAME:
             task = await self._live(task_id)
-        # A task of another app is as unknown as none: names must not tell what others record.
-        if task is None or task.spec.app_id != app_id:
-            raise _not_found(app_id, task_id)
-        return task
+        return _own(task, app_id=app_id, task_id=task_id)
 
     async def _earlier(self, name: str, *, request_id: str, digest: str) -> EgressTask:
         task = await self._live(name)
@@ -159,13 +180,19 @@ class Tasks:
             raise problem_of(error, deed="the task can't be read") from error
         except ClusterError as error:
             raise problem_of(error, deed="the task can't be read") from error
+        task = self._read(resource)
+        self._cache.put_own(task)
+        return task
+
+    @staticmethod
+    def _read(resource: dict[str, Any]) -> EgressTask:
         task = readable(resource)
         if task is None:
             raise ProblemError(
                 ProblemKind.NOT_SET_UP,
-                f"task {name} was written by a newer version than this gateway can read: upgrade the gateway",
+                f"task {resource['metadata']['name']} was written by a newer version than this gateway can "
+                "read: upgrade the gateway",
             )
-        self._cache.put_own(task)
         return task
 
     async def _keep_token(self, task: EgressTask, token: SecretStr) -> None:
@@ -175,10 +202,12 @@ class Tasks:
         try:
             await self._cluster.create_secret(token_secret(wanted.name, token, owner=task.metadata))
         except ClusterRefusedError as error:
-            if error.code == HTTPStatus.CONFLICT:
+            if _exists(error):
                 return
-            error.message = error.message.replace(token.get_secret_value(), "***")
-            raise problem_of(error, deed=f"task {task.metadata.name} can't be given its token") from None
+            problem = problem_of(error, deed=f"task {task.metadata.name} can't be given its token")
+            # A policy may quote what it refuses, as it was sent: in base64.
+            problem.detail = _without(problem.detail, token)
+            raise problem from None
         except ClusterError as error:
             raise problem_of(error, deed=f"task {task.metadata.name} can't be given its token") from error
 
@@ -206,8 +235,28 @@ def token_secret(name: str, token: SecretStr, *, owner: Metadata) -> dict[str, A
                 }
             ],
         },
-        "data": {TOKEN_KEY: base64.b64encode(token.get_secret_value().encode()).decode()},
+        "data": {TOKEN_KEY: _base64(token)},
     }
+
+
+def _base64(token: SecretStr) -> str:
+    return base64.b64encode(token.get_secret_value().encode()).decode()
+
+
+def _without(text: str, token: SecretStr) -> str:
+    return text.replace(token.get_secret_value(), "***").replace(_base64(token), "***")
+
+
+def _exists(error: ClusterRefusedError) -> bool:
+    # A full quota that is being counted is a 409, too.
+    return (error.code, error.reason) == (HTTPStatus.CONFLICT, "AlreadyExists")
+
+
+def _own(task: EgressTask | None, *, app_id: str, task_id: str) -> EgressTask:
+    # A task of another app is as unknown as none: names must not tell what others record.
+    if task is None or task.spec.app_id != app_id:
+        raise _not_found(app_id, task_id)
+    return task
 
 
 def _not_found(app_id: str, task_id: str) -> ProblemError:

@@ -49,6 +49,12 @@ class TaskWatch:
             except ClusterError as error:
                 self._break(error)
                 broken = True
+            except Exception as error:
+                # A watch that ended without a word would leave a cache that is believed and never changes.
+                log.exception("the watch on tasks met something unheard of")
+                self._position = None
+                self._break(ClusterError(f"{type(error).__name__}: {error}"))
+                broken = True
             # Only what fails at once is tried less and less often.
             quick = clock() - begun < pause
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if broken and quick else _FIRST_PAUSE_SECONDS

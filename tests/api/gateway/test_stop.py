@@ -74,12 +74,16 @@ async def test_another_apps_task_is_as_unknown_as_none(
     assert admin.task(task)["spec"]["stop"] is False
 
 
-async def test_a_stop_hits_no_later_task_of_that_name(gateway: Client, admin: Admin, task: str) -> None:
-    """The gateway still knows the old task when its name belongs to a new one."""
+@pytest.mark.parametrize(("app_id", "status"), [("demo", 200), ("other", 404)])
+async def test_a_stop_is_for_the_task_that_has_the_name_now(
+    gateway: Client, admin: Admin, task: str, app_id: str, status: int
+) -> None:
+    """The gateway may still know the old task when its name belongs to a new one, even to another app's."""
     old = admin.task(task)
     admin.delete_task(task)
-    fresh = {key: old[key] for key in ("apiVersion", "kind", "spec")}
+    spec = {**old["spec"], "appId": app_id}
+    fresh = {"apiVersion": old["apiVersion"], "kind": old["kind"], "spec": spec}
     admin.create(admin.tasks_path, {**fresh, "metadata": {"name": task}})
     answer = await gateway.post(f"{START}/{task}/stop", json=STOP)
-    # Either the watch had brought the new task, or the old one's stop found nothing.
-    assert answer.status == (200 if admin.task(task)["spec"]["stop"] else 404)
+    assert answer.status == status
+    assert admin.task(task)["spec"]["stop"] is (status == 200)
