@@ -15,10 +15,10 @@ from support import demo
 from support.e2e import Gateway, start_body
 from support.publishers import recorder_token
 from support.recording_fetch import open_store
+from support.store import BUCKET
 
 GATEWAY = "http://127.0.0.1:8091"
 APP = "bench"
-BUCKET = "recordings"
 POLL_SECONDS = 0.05
 START_SECONDS = 90
 END_SECONDS = 120

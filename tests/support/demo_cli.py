@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from support import demo, publishers, recording
+from support import demo, publishers
+from support.recording_fetch import fetch as download
+from support.store import BUCKET
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -38,8 +40,8 @@ def token(*, channel: Channel, identity: Annotated[str, typer.Option()] = "recor
 
 @app.command()
 def fetch(prefix: str, *, folder: Path) -> None:
-    """Download what lies under a prefix of bucket `recordings`."""
-    recording.fetch(demo.store(), bucket="recordings", prefix=prefix, folder=folder)
+    """Download what lies under a prefix of the demo's bucket."""
+    download(demo.store(), bucket=BUCKET, prefix=prefix, folder=folder)
     for path in sorted(folder.iterdir()):
         typer.echo(f"{path.stat().st_size:>9}  {path}")
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from egress_cluster.settings import Settings
+
 
 class KubectlError(RuntimeError):
     """kubectl refused or did not answer in time."""
@@ -21,14 +23,14 @@ class KubectlError(RuntimeError):
         self.arguments, self.said = arguments, said
 
 
-def cache_folder() -> Path:
-    """Give the folder in which the cluster tool keeps its programs and the kubeconfig."""
-    return Path(os.environ.get("EGRESS_CACHE") or Path.home() / ".cache" / "egress-operator")
+def cluster_settings() -> Settings:
+    """Give what the cluster tool goes by in this environment: where its programs and the kubeconfig are."""
+    return Settings.from_environment(os.environ)
 
 
 def cluster_program(name: str) -> str:
     """Find a program of the cluster tool; the PATH's own is the second choice, its version may not fit."""
-    built = cache_folder() / "bin" / name
+    built = cluster_settings().bin / name
     found = str(built) if built.exists() else shutil.which(name)
     if found is None:
         raise FileNotFoundError(f"no {name} in {built.parent} or on the PATH: run `make up`")
@@ -40,7 +42,7 @@ class Kubectl:
     """kubectl with one kubeconfig and one namespace."""
 
     namespace: str
-    kubeconfig: Path = field(default_factory=lambda: cache_folder() / "kubeconfig")
+    kubeconfig: Path = field(default_factory=lambda: cluster_settings().kubeconfig)
     timeout_seconds: float = 30.0
 
     def command(self, *arguments: str) -> list[str]:
