@@ -38,7 +38,7 @@ class CaptureConfig:
     segment_seconds: float = 4.0
     """A multiple of `gop_seconds`, or segments come out as the next multiple."""
     gop_seconds: float = 2.0
-    """A player can start every so often, and a kill loses at most so much."""
+    """A player can start every so often, and a segment can end there."""
     width: int = 1280
     height: int = 720
     frame_rate: int = 30

@@ -3,7 +3,7 @@
     CaptureError            .reason .message → `ended` event, exit code
     ├── ConfigError         the first line of stdin is not a capture config (64: trying again is no use)
     ├── JoinRefused         the token, its rights or the channel (64)
-    ├── SourceUnreachable   nobody answers, or not in time (65)
+    ├── SourceUnreachable   nobody answers, not in time, or no longer (65: worth joining again)
     ├── SourceClosed        it was there and is gone for good (66)
     └── PipelineError       media or disk failed here (70)
 
@@ -65,7 +65,7 @@ class JoinRefused(CaptureError):  # noqa: N818 - the reason's own name, as users
 
 
 class SourceUnreachable(CaptureError):  # noqa: N818 - see JoinRefused
-    """The source did not answer in time."""
+    """The source did not answer in time, or the connection to it was lost."""
 
     reason = EndReason.SOURCE_UNREACHABLE
 

@@ -182,13 +182,16 @@ class ZeroCopyTaps:
         frame, handle = received.buffer.info, received.buffer.handle.id
         feed, appsrc = self._video.get(event.stream_handle, (None, 0))
         pts = None
-        if feed is not None:
-            shape = Shape(frame.width, frame.height, received.rotation)
-            pts = feed.admit(
-                shape, timestamp_us=received.timestamp_us, now=time.monotonic_ns(), caps=Gst.Caps.from_string
-            )
+        try:
+            if feed is not None:
+                now, shape = time.monotonic_ns(), Shape(frame.width, frame.height, received.rotation)
+                pts = feed.admit(
+                    shape, timestamp_us=received.timestamp_us, now=now, caps=Gst.Caps.from_string
+                )
+        finally:
+            if pts is None:
+                self._native.drop(handle)
         if pts is None:
-            self._native.drop(handle)
             return
         size = (frame.width, frame.height)
         if size not in self._planes:

@@ -23,7 +23,13 @@ from egress_recorder.capture.errors import JoinRefused, SourceClosed, SourceUnre
 from egress_recorder.capture.events import Change, Event, Participant, Warned
 from egress_recorder.capture.livekit_frames import CloseTap, Taps, open_taps
 from egress_recorder.capture.livekit_sync import FIRST_GUESS, Receipt, receipt, video_shift
-from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain, refusal_sentence
+from egress_recorder.capture.livekit_words import (
+    closed_for_good,
+    closed_sentence,
+    is_refusal,
+    plain,
+    refusal_sentence,
+)
 from egress_recorder.capture.logs import hide
 from egress_recorder.capture.sources import Stage
 
@@ -183,6 +189,9 @@ class LiveKitSource:
         wanted = self._wanted(participant.identity) and not self._leaving
         track = publication.track
         if wanted and track is not None and publication.subscribed and not publication.muted:
+            live = self._live.get(publication.sid)
+            if live is not None and live.track is not track:  # joined anew: nothing comes from the old one
+                self._off(publication.sid)
             if publication.sid not in self._live:
                 self._on(publication, participant, track)
         else:
@@ -265,9 +274,11 @@ class LiveKitSource:
         )
 
     def _on_disconnected(self, reason: int) -> None:
-        if self._leaving or self.closed.done() or self._stage is None:
+        if self._leaving or self.closed.done():
             return
-        self.closed.set_exception(SourceClosed(closed_sentence(reason, self._config.source.channel)))
+        sentence = closed_sentence(reason, self._config.source.channel)
+        gone = SourceClosed if closed_for_good(reason) else SourceUnreachable
+        self.closed.set_exception(gone(sentence))
 
     def _warn(self, reason: str, message: str) -> None:
         self._emit(Warned(reason=reason, message=message))

@@ -7,6 +7,7 @@ libwebrtc does this itself only where the server puts camera and microphone in o
 NetEq holds sound back for longer than anybody holds pictures back.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ MAX_SHIFT = 400 * MILLISECOND
 MIN_SHIFT = -100 * MILLISECOND
 FIRST_GUESS = 60 * MILLISECOND
 """Before there are statistics: what NetEq does on a quiet network."""
+STATS_SECONDS = 2.0
+"""The SDK gives no answer for a track that goes away while it is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,12 @@ def video_shift(sound: tuple[Receipt, Receipt], picture: tuple[Receipt, Receipt]
 
 
 async def receipt(track: Any) -> Receipt | None:
-    """Ask the SDK for a track's receipt; None if it has none."""
-    stats_list = await track.get_stats()
+    """Ask the SDK for a track's receipt; None if it has none, or none any more."""
+    try:
+        async with asyncio.timeout(STATS_SECONDS):
+            stats_list = await track.get_stats()
+    except Exception:  # noqa: BLE001 - all that the SDK raises; one track's end must not stop the looking
+        return None
     now_ms = time.time() * 1000
     for stats in stats_list:
         if stats.WhichOneof("stats") == "inbound_rtp":

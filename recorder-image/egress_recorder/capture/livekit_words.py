@@ -25,6 +25,12 @@ _CLOSED = {  # DisconnectReason in livekit's protocol
 }
 
 
+_FOR_GOOD = frozenset(
+    {"CLIENT_INITIATED", "DUPLICATE_IDENTITY", "PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED"}
+)
+"""Somebody meant it. Whatever else ends a session, also what later servers say, is worth joining again."""
+
+
 def is_refusal(message: str) -> bool:
     """Say whether the server answered and said no, so that the same token will never do."""
     return bool(_REFUSALS.search(message))
@@ -56,12 +62,19 @@ def plain(message: str) -> str:
 
 def closed_sentence(reason: object, channel: str) -> str:
     """Say why a session ended, for a DisconnectReason number or name."""
-    name = reason if isinstance(reason, str) else _reason_name(reason)
+    name = _name_of(reason)
     why = _CLOSED.get(name, f"the session in the channel {{channel}} ended ({name})").format(channel=channel)
     return why[0].upper() + why[1:] + "."
 
 
-def _reason_name(reason: object) -> str:
+def closed_for_good(reason: object) -> bool:
+    """Say whether joining again is of no use, for a DisconnectReason number or name."""
+    return _name_of(reason) in _FOR_GOOD
+
+
+def _name_of(reason: object) -> str:
+    if isinstance(reason, str):
+        return reason
     from livekit.rtc import DisconnectReason  # noqa: PLC0415 - the sentences must be testable without the SDK
 
     try:

@@ -106,6 +106,8 @@ class Output:
             await loop.run_in_executor(None, self._wait_until, self._complete, deadline, SETTLE_SECONDS)
         complete = self._complete()
         left_open = self.ledger.open_path
+        if complete:  # told before the tear-down, which may get stuck: then we are killed
+            self.ledger.finish()
         try:
             await self._set_state(Gst.State.NULL)
         except PipelineError as error:

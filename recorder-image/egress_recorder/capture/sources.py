@@ -34,7 +34,7 @@ class Source(Protocol):
     """Something to record."""
 
     closed: "asyncio.Future[None]"
-    """Fails with SourceClosed when the source has ended the session for good."""
+    """Fails with SourceClosed when somebody ended the session, with SourceUnreachable when it was lost."""
 
     async def join(self) -> None:
         """Go in. Raises JoinRefused, SourceUnreachable; retries by itself what is worth it."""

@@ -1,4 +1,4 @@
-from egress_recorder.capture.livekit_sync import MAX_SHIFT, MIN_SHIFT, Receipt, video_shift
+from egress_recorder.capture.livekit_sync import MAX_SHIFT, MIN_SHIFT, Receipt, receipt, video_shift
 from egress_recorder.capture.timing import MILLISECOND
 
 NOTHING = Receipt()
@@ -34,3 +34,11 @@ def test_no_new_frames_say_nothing() -> None:
 def test_a_shift_stays_within_what_the_mixer_can_wait() -> None:
     assert video_shift((NOTHING, held(5000)), (NOTHING, held(0))) == MAX_SHIFT
     assert video_shift((NOTHING, held(0)), (NOTHING, held(5000))) == MIN_SHIFT
+
+
+async def test_a_track_that_goes_away_while_it_is_asked_has_no_receipt() -> None:
+    class Gone:
+        async def get_stats(self) -> list[object]:
+            raise Exception("track not found")  # noqa: TRY002 - as the SDK does
+
+    assert await receipt(Gone()) is None

@@ -1,6 +1,12 @@
 import pytest
 
-from egress_recorder.capture.livekit_words import closed_sentence, is_refusal, plain, refusal_sentence
+from egress_recorder.capture.livekit_words import (
+    closed_for_good,
+    closed_sentence,
+    is_refusal,
+    plain,
+    refusal_sentence,
+)
 
 EXPIRED = (
     "engine: signal failure: client error: 401 Unauthorized - invalid token: eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln, "
@@ -41,3 +47,19 @@ def test_a_refusal_says_why_and_what_to_do() -> None:
 )
 def test_an_end_is_a_sentence(reason: str, sentence: str) -> None:
     assert closed_sentence(reason, "c") == sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "for_good"),
+    [
+        ("ROOM_DELETED", True),
+        ("PARTICIPANT_REMOVED", True),
+        ("DUPLICATE_IDENTITY", True),
+        ("SERVER_SHUTDOWN", False),
+        ("CONNECTION_TIMEOUT", False),
+        ("UNKNOWN_REASON", False),
+        ("NEW_REASON", False),
+    ],
+)
+def test_only_an_end_that_somebody_wanted_is_for_good(reason: str, *, for_good: bool) -> None:
+    assert closed_for_good(reason) is for_good
