@@ -67,6 +67,7 @@ def deploy() -> None:
         cluster.up()
         demo.up(cluster, engine=found, settings=settings)
         deployment.deploy(cluster, engine=found, settings=settings)
+        images.tidy(engine=found, settings=settings)
 
 
 @app.command()

@@ -7,7 +7,7 @@ one that a killed run or engine left is deleted and made anew, for a node whose 
 import json
 import re
 import shutil
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import dns, gobuild
@@ -19,7 +19,6 @@ from .run import run, say, step, succeeds, wait_until
 from .settings import Settings
 
 _NETWORK = "kind"
-_FIRST_START_SECONDS = 60  # from a container's creation to its first start; 1 here
 
 
 class Cluster:
@@ -50,7 +49,7 @@ class Cluster:
             return False
         if self._settings.workers is not None and len(states) != 1 + self._settings.workers:
             return False
-        if any(self._restarted(node) for node in states):
+        if not self._is_as_created(states):
             return False
         export = [self._kind, "export", "kubeconfig", "--name", self._settings.name]
         export += ["--kubeconfig", str(self._settings.kubeconfig)]
@@ -71,12 +70,21 @@ class Cluster:
             return False
         return True
 
-    def _restarted(self, node: str) -> bool:
-        """Tell whether Docker started a node again later (after the engine's end): its address may be another now."""
-        form = "{{.Created}} {{.State.StartedAt}}"
-        times = self._engine.docker("inspect", "--format", form, node, settings=self._settings).split()
-        created, started = (datetime.fromisoformat(f"{time[:19]}+00:00") for time in times)
-        return (started - created).total_seconds() > _FIRST_START_SECONDS
+    def _is_as_created(self, nodes: Iterable[str]) -> bool:
+        """Tell whether these nodes come from a creation that was finished, and nobody has started one again since.
+
+        Docker starts them again after the engine's end, and then with whatever address is free.
+        """
+        return self._created.exists() and self._created.read_text() == self._starts(nodes)
+
+    def _starts(self, nodes: Iterable[str]) -> str:
+        form = "{{.Name}} {{.State.StartedAt}}"
+        return self._engine.docker("inspect", "--format", form, *sorted(nodes), settings=self._settings)
+
+    @property
+    def _created(self) -> Path:
+        """The file that says when each node of the finished cluster was started."""
+        return self._settings.stamps / f"cluster-{self._settings.name}"
 
     @property
     def control_plane(self) -> str:
@@ -154,6 +162,7 @@ class Cluster:
                 self._delete(log)
 
     def _delete(self, log: Path) -> None:
+        self._created.unlink(missing_ok=True)
         command = [self._kind, "delete", "cluster", "--name", self._settings.name]
         command += ["--kubeconfig", str(self._settings.kubeconfig)]
         run(command, seconds=120, log=log, env=self._environment)
@@ -184,6 +193,8 @@ class Cluster:
             except CommandFailed as problem:
                 folder = self._keep_logs()
                 raise ClusterError(f"{problem}\n  the nodes' logs: {folder}") from problem
+        self._created.parent.mkdir(parents=True, exist_ok=True)
+        self._created.write_text(self._starts(self.node_states()))
 
     def _keep_logs(self) -> Path:
         """Save what the nodes say before anybody deletes them."""
