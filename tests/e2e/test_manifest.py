@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.e2e import Tasks, request_id, until
+from support.e2e import Gateway, Tasks, request_id, until
 from support.publishers import Publishers, recorder_token
 from support.store import fetch_task
 
@@ -14,18 +14,27 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "record-channel.yaml"
 
 
 @pytest.fixture
-def no_gateway(tasks: Tasks) -> Iterator[None]:
+def no_gateway(gateway: Gateway, tasks: Tasks) -> Iterator[None]:
     """The gateway scaled to zero for as long as the test runs."""
+
+    def answers() -> bool:
+        try:
+            return gateway.call("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
     deployment = "deployment/egress-gateway"
     tasks.kubectl.run("scale", deployment, "--replicas=0")
-    until(
-        "no gateway",
-        lambda: not tasks.all_of("pod", selector="app.kubernetes.io/component=gateway"),
-        seconds=60,
-    )
-    yield
-    tasks.kubectl.run("scale", deployment, "--replicas=1")
-    tasks.kubectl.run("rollout", "status", deployment, "--timeout=60s", timeout_seconds=70)
+    try:
+        until(
+            "no gateway",
+            lambda: not tasks.all_of("pod", selector="app.kubernetes.io/component=gateway"),
+            seconds=60,
+        )
+        yield
+    finally:
+        tasks.kubectl.run("scale", deployment, "--replicas=1")
+        until("the gateway answers again", answers, seconds=70)
 
 
 def test_the_example_records(tasks: Tasks, people: Publishers, no_gateway: None, tmp_path: Path) -> None:

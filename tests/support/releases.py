@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from egress_api.constants import TASK_LABEL
 from egress_cluster.deploy import CHART, demo_values, namespace_objects
 from support.e2e import Tasks, request_id
 from support.kubectl import Kubectl, cluster_program
@@ -58,13 +59,13 @@ def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
             helm(kubectl, "install", RELEASE, str(CHART), *arguments, "--wait", "--timeout=60s")
         yield Tasks(kubectl)
     finally:
-        kubectl.run("delete", "egresstask", "--all", "--wait", "--timeout=30s", timeout_seconds=40)
-        free_pods(kubectl)
-        kubectl.run("delete", "namespace", namespace, "--wait=false")
+        try:
+            kubectl.run("delete", "egresstask", "--all", "--wait", "--timeout=30s", timeout_seconds=40)
+            free_pods(kubectl)
+        finally:
+            kubectl.run("delete", "namespace", namespace, "--wait=false")
 
 
 def free_pods(kubectl: Kubectl) -> None:
     """Let the operator free the recorder Pods before it goes with its namespace."""
-    kubectl.run(
-        "wait", "--for=delete", "pod", "-l", "egress-operator.dev/task", "--timeout=60s", timeout_seconds=70
-    )
+    kubectl.run("wait", "--for=delete", "pod", "-l", TASK_LABEL, "--timeout=60s", timeout_seconds=70)
