@@ -49,7 +49,8 @@ class ApiServer:
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._token = secrets.token_hex(16)
-        self._port, self._etcd_port, self._peer_port = _free_ports(3)
+        self._claims: list[socket.socket] = []
+        self._port, self._etcd_port, self._peer_port = (_free_port(self._claims) for _ in range(3))
         self._prepared = False
 
     @property
@@ -93,6 +94,8 @@ class ApiServer:
         """End both; a temporary folder goes."""
         self._end("kube-apiserver")
         self._end("etcd")
+        for claim in self._claims:
+            claim.close()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -247,14 +250,22 @@ class ApiServer:
         return path
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ask the kernel for free ports, all at once so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+def _free_port(claims: list[socket.socket]) -> int:
+    """Ask the kernel for a free port that no other test process has been given either.
+
+    Seconds pass until etcd or the API server listens there. The claim is a name that the kernel frees with us.
+    """
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port: int = server.getsockname()[1]
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0egress-api-port-{port}")
+        except OSError:
+            claim.close()  # another one's, who is about to listen
+            continue
+        claims.append(claim)
+        return port
 
 
 def _openssl(*arguments: str) -> None:
