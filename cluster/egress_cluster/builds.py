@@ -50,9 +50,7 @@ def build_image(
     if not file.exists():
         raise ClusterError(f"There is no Dockerfile {file}")
     for suite in (BOOKWORM, TRIXIE):
-        if re.search(
-            rf"^FROM\s+(--\S+\s+)?(docker\.io/library/)?{base(suite)}\b", file.read_text(), re.MULTILINE
-        ):
+        if re.search(rf"^FROM\s+(--\S+\s+)?{base(suite)}\b", file.read_text(), re.MULTILINE):
             ensure_base(suite, engine=engine, settings=settings)
     log = settings.logs / f"image-{re.sub('[^a-z0-9.-]+', '-', tag)}.log"
     log.unlink(missing_ok=True)
