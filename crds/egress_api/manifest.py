@@ -1,7 +1,7 @@
 """manifest.json: every object of a task, written beside the media and read by the next attempt.
 
 It is the recording's memory: segment numbering, discontinuities and the clock go on from here when a new
-Pod takes over, and the operator reads it when a Pod's last words are lost.
+Pod takes over. Where a Pod's last words are lost it is the only full list (the operator can't read the store).
 """
 
 from typing import Literal

@@ -64,7 +64,7 @@ async def run(
             ProbeServer(
                 port=settings.metrics_port,
                 watch=watch,
-                oldest_seconds=lambda: queue.oldest_seconds,
+                stuck_seconds=lambda: queue.stuck_seconds,
                 metrics=metrics,
             )
         )

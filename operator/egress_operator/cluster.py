@@ -16,6 +16,7 @@ from kubernetes.aio import client as aio_client
 from kubernetes.aio import config as aio_config
 
 from egress_api.constants import API_VERSION, PLURAL, RESULTS_FINALIZER
+from egress_api.states import State
 from egress_operator.errors import (
     AlreadyExistsError,
     ApiError,
@@ -23,6 +24,7 @@ from egress_operator.errors import (
     NotFoundError,
     QuotaExceededError,
     RefusedError,
+    SettingsError,
     UnavailableError,
 )
 from egress_operator.pod_state import PodView
@@ -43,6 +45,12 @@ def pods_path(namespace: str, name: str = "") -> str:
     return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
 
 
+def state_of(task: dict[str, Any]) -> State:
+    """Return a listed task's state; a word that only a later version knows is none that ends it here."""
+    word = (task.get("status") or {}).get("state")
+    return State(word) if word in set(State) else State.ENQUEUED
+
+
 class Cluster:
     """A connection to a Kubernetes API server."""
 
@@ -55,17 +63,23 @@ class Cluster:
 
         Args:
             kubeconfig: the file to use in any case.
+
+        Raises:
+            SettingsError: when there is no cluster to connect to.
         """
         configuration = aio_client.Configuration()
-        if kubeconfig is not None:
-            await aio_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-        else:
-            try:
+        # Read here and now: the package reads the variable once, when it is imported.
+        path = kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"
+        try:
+            if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
                 aio_config.load_incluster_config(client_configuration=configuration)
-            except aio_config.ConfigException:
-                # Read here and now: the package reads the variable once, when it is imported.
-                path = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-                await aio_config.load_kube_config(path, client_configuration=configuration)
+            else:
+                await aio_config.load_kube_config(str(path), client_configuration=configuration)
+        except (aio_config.ConfigException, OSError) as error:
+            raise SettingsError(
+                f"no cluster to work with ({error}): in a Pod, mount the service account's token; elsewhere set "
+                f"KUBECONFIG, here {path}"
+            ) from error
         return cls(aio_client.ApiClient(configuration))
 
     async def close(self) -> None:

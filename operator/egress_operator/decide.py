@@ -29,7 +29,7 @@ from egress_operator.decision import (
     ReleasePod,
 )
 from egress_operator.draft import Draft
-from egress_operator.failures import End, classify, summary_of
+from egress_operator.failures import End, classify, exit_sentence, summary_of
 from egress_operator.pod_state import LOST_AFTER_SECONDS, Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.settings import Settings
@@ -38,6 +38,8 @@ FREE_RESTARTS: Final = 3
 QUOTA_RETRY_SECONDS: Final = 10
 MOUNT_CHECK_SECONDS: Final = 3
 NAME_RETRY_SECONDS: Final = 2
+KILLED: Final = 137
+"""Exit code of a process that SIGKILL ended."""
 _BACKOFF_LIMIT_SECONDS: Final = 60
 
 YES, NO = ConditionStatus.TRUE, ConditionStatus.FALSE
@@ -134,15 +136,19 @@ class _Pass:
         return self._wait(None)
 
     def _abandoned(self) -> Decision:
-        # The garbage collector deletes the Pod; the recorder still uploads what it has.
-        if self.pod is not None and self.pod.ended(self.now):
-            self._let_go(self.pod)
-        return self._wait(None)
+        # The recorder still uploads what it has. The garbage collector would delete its Pod only once the
+        # task is gone, which somebody's finalizer can put off for long.
+        pod = self.pod
+        if pod is not None and pod.ended(self.now):
+            self._let_go(pod)
+        elif pod is not None and not pod.deleting and pod.owner_uid == self.task.metadata.uid:
+            self.actions.append(DeletePod(pod=pod, grace_seconds=self.settings.recorder.grace_seconds))
+        return self._wait(self._look_again(pod) if pod is not None else None)
 
     def _name_taken(self, pod: PodView) -> Decision:
-        if pod.deleting or pod.held:
+        if pod.deleting or pod.held or pod.owner_uid is not None:
             # A Pod's name holds its task's: this is one of an earlier task of the same name, now gone.
-            if pod.held and not pod.deleting:
+            if not pod.deleting:
                 self.actions.append(DeletePod(pod=pod, grace_seconds=self.settings.recorder.grace_seconds))
             if pod.held and pod.ended(self.now):
                 self.actions.append(ReleasePod(pod=pod))
@@ -278,9 +284,7 @@ class _Pass:
             return self._end(State.STOPPED, Reason.STOP_REQUESTED, message, uploaded=uploaded)
         if end.reason == Reason.POD_DELETED and self.pod is not None:
             # The deletion was ours; what went wrong is that it did not end properly.
-            grace = self.settings.recorder.grace_seconds
-            message = f"the recorder had not finished after {grace} s (recorder.graceSeconds) and was killed"
-            return self._end(State.FAILED, Reason.RECORDER_FAILED, message)
+            return self._end(State.FAILED, Reason.RECORDER_FAILED, self._unfinished(self.pod))
         return self._end(State.FAILED, end.reason, end.message, uploaded=uploaded)
 
     def _next_attempt(self, pod: PodView | None, end: End, *, free: bool, failures: int) -> Decision:
@@ -367,6 +371,12 @@ class _Pass:
             return None
         lost_at = pod.deleted_at + timedelta(seconds=LOST_AFTER_SECONDS)
         return max((lost_at - self.now).total_seconds(), 0.5)
+
+    def _unfinished(self, pod: PodView) -> str:
+        if pod.container_end is not None and pod.container_end.exit_code != KILLED:
+            return exit_sentence(pod)
+        grace = self.settings.recorder.grace_seconds
+        return f"the recorder had not finished after {grace} s (recorder.graceSeconds) and was killed"
 
     def _recording_message(self, pod: PodView) -> str:
         again = f", attempt {self.status.attempt}" if self.status.attempt > 1 else ""

@@ -71,11 +71,14 @@ class Draft:
             final: whether every figure counts; else small changes of sizes and durations are left for later.
         """
         old = self.status
-        files = report.files[:MAX_FILES]
+        # An output never goes again: a report that lacks one has been cut, or is of an attempt that failed
+        # before it had read what the earlier ones made.
+        known = {file.name: file for file in [*old.files, *report.files]}
+        files = list(known.values())[:MAX_FILES]
         if final or worth_writing(old.files, files):
             self.set(files=files)
         self.set(
-            files_total=max(report.files_total, len(files)),
+            files_total=max(report.files_total, old.files_total, len(known)),
             manifest_uri=report.manifest_uri or old.manifest_uri,
             started_at=old.started_at or report.joined_at,
             first_frame_at=old.first_frame_at or report.first_frame_at,

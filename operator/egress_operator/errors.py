@@ -1,7 +1,7 @@
 """What can go wrong in the operator.
 
 OperatorError
-├── SettingsError                 the settings file can't be used
+├── SettingsError                 the settings, or the cluster they are for, can't be used
 └── ApiError                      the Kubernetes API said no, or nothing
     ├── NotFoundError             404
     ├── ConflictError             409 on a write: somebody else was first, read again

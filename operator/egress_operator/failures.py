@@ -5,6 +5,7 @@ a reason, a sentence, and whose doing it was. What follows from it (again, STOPP
 The platform's word comes before the recorder's exit code: an evicted Pod also shows exit code 143.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from egress_operator.pod_state import PodView
 SELF_ENDED: Final = frozenset({Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED})
 """What a recorder ends for by itself, as wanted."""
 _TAIL: Final = 300
+_ONE_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,13 @@ class _Rule:
     platform: bool = True
 
 
-def _exit(pod: PodView) -> str:
+def _word(reason: str) -> str:
+    # It becomes a condition's reason, where the API server takes nothing else than one word.
+    return reason if _ONE_WORD.fullmatch(reason) else Reason.RECORDER_FAILED
+
+
+def exit_sentence(pod: PodView) -> str:
+    """Return how the recorder's process ended."""
     end = pod.container_end
     if end is None:
         return pod.message or "the Pod ended and said no more"
@@ -118,7 +126,7 @@ RULES: Final = (
         name="anything else",
         fits=lambda _, __: True,
         reason=Reason.RECORDER_FAILED,
-        sentence=_exit,
+        sentence=exit_sentence,
         platform=False,
     ),
 )
@@ -152,7 +160,7 @@ def classify(pod: PodView | None, summary: TerminationSummary | None, *, now: da
             platform=True,
         )
     if summary is not None:
-        own = summary.reason or Reason.RECORDER_FAILED
+        own = _word(summary.reason)
         if summary.outcome is Outcome.FAILED:
             return End(reason=own, message=summary.message or own, retryable=summary.retryable)
         if own in SELF_ENDED or pod.reason == "DeadlineExceeded":

@@ -125,16 +125,23 @@ class LiveReports(Generic[Key]):
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         url = f"http://{host}:{self._port}/status"
         try:
-            async with self._session.get(url) as response:
-                body = await response.content.read(_LARGEST_ANSWER)
+            async with self._session.get(url, allow_redirects=False) as response:
                 if response.status == HTTPStatus.OK:
-                    return LiveReport.model_validate_json(body)
+                    return LiveReport.model_validate_json(await _whole(response))
                 problem = f"HTTP {response.status}"
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
             problem = f"{type(error).__name__}: {error}"
         self._metrics.live_failures.inc()
         logger.debug("Recorder's status not read", pod=pod.name, namespace=pod.namespace, problem=problem)
         return None
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    # One read() gives what has arrived so far: of a report with many files, the first packet.
+    body = b""
+    while len(body) <= _LARGEST_ANSWER and (part := await response.content.read(_LARGEST_ANSWER)):
+        body += part
+    return body
 
 
 def _news(told: LiveReport, report: LiveReport) -> bool:

@@ -1,8 +1,9 @@
 """Whether the operator does its work, for the kubelet: /healthz, /readyz, /metrics on a server of its own.
 
 /healthz fails, so that the kubelet starts the operator anew, when a watch has gone silent (a resync found an
-object that its watch did not tell of for too long) or when a key has been in the queue for too long. It
-does not fail because the API server is away: a restart would not bring that back.
+object that its watch did not tell of for too long) or when the queue is stuck: a key worked on for too long,
+or keys that wait while none is finished. It does not fail because the API server is away or slow: a restart
+would not bring that back.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from egress_operator.metrics import Metrics
 SILENT_SECONDS: Final = 120
 """A watch that has not told of an object this long after a list showed it is broken (kopf cuts one at 70 s)."""
 STUCK_SECONDS: Final = 300
-"""Longer than a worker can need: each call to the API is given 30 s."""
+"""A look makes about ten calls to the API, and the first that is not answered in 30 s ends it."""
 
 
 class WatchHealth:
@@ -32,6 +33,7 @@ class WatchHealth:
         self._seen: dict[str, int] = {}
         self._missed: dict[str, float] = {}
         self._listing: set[str] = set()
+        self._resynced_at = 0.0
         self.ready = False
 
     def told(self, uid: str, resource_version: str) -> None:
@@ -53,12 +55,22 @@ class WatchHealth:
         for uid in [uid for uid in self._seen if uid not in self._listing]:
             del self._seen[uid]
         self._listing.clear()
+        self._resynced_at = self._clock()
         self.ready = True
 
     @property
     def silent_seconds(self) -> float:
-        """For how long a watch has owed us an object; 0 when none does."""
-        return self._clock() - min(self._missed.values()) if self._missed else 0.0
+        """For how long a watch had owed us an object when the last list still showed it; 0 when none does.
+
+        Only lists count: while the API server is away, or after an object went in a gap of the watch,
+        nobody owes anything that could be told.
+        """
+        return max(self._resynced_at - min(self._missed.values()), 0.0) if self._missed else 0.0
+
+    @property
+    def owes(self) -> bool:
+        """Whether a watch has yet to tell of an object: a list should soon look again."""
+        return bool(self._missed)
 
 
 class ProbeServer:
@@ -69,7 +81,7 @@ class ProbeServer:
         *,
         port: int,
         watch: WatchHealth,
-        oldest_seconds: Callable[[], float],
+        stuck_seconds: Callable[[], float],
         metrics: Metrics,
         host: str | None = None,
     ) -> None:
@@ -78,14 +90,14 @@ class ProbeServer:
         Args:
             port: 0 takes a free one.
             watch: what the watches owe.
-            oldest_seconds: age of the oldest key in the queue.
+            stuck_seconds: for how long the queue has brought nothing to an end.
             metrics: shown at /metrics.
             host: the address to listen on; None is all, of both families.
         """
         self._host = host
         self._port = port
         self._watch = watch
-        self._oldest_seconds = oldest_seconds
+        self._stuck_seconds = stuck_seconds
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
 
@@ -117,11 +129,11 @@ class ProbeServer:
     def problems(self) -> list[str]:
         """Return what is wrong, in sentences; empty when all is well."""
         found: list[str] = []
-        silent, oldest = self._watch.silent_seconds, self._oldest_seconds()
+        silent, stuck = self._watch.silent_seconds, self._stuck_seconds()
         if silent > SILENT_SECONDS:
             found.append(f"a watch has been silent for {silent:.0f} s about an object that a list shows")
-        if oldest > STUCK_SECONDS:
-            found.append(f"a task has been in the work queue for {oldest:.0f} s")
+        if stuck > STUCK_SECONDS:
+            found.append(f"the work queue has been stuck for {stuck:.0f} s")
         return found
 
     async def _healthz(self, _: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ anything is done, a Pod is released before it is deleted. Every step can be repe
 between any two of them and the next look goes on from there.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -174,7 +175,8 @@ class Reconciler:
 
     async def _tell(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         now = self._clock()
-        self._metrics.transitions.labels(status.state, status.reason).inc()
+        known = status.reason if status.reason in set(Reason) else "Other"
+        self._metrics.transitions.labels(status.state, known).inc()
         if status.state is State.PROCESSING and (old is None or old.state is State.ENQUEUED):
             self._metrics.start_seconds.observe((now - metadata.creation_timestamp).total_seconds())
         logger.info(
@@ -234,12 +236,11 @@ class Reconciler:
     async def _invalid(self, raw: dict[str, Any], error: ValidationError) -> None:
         """End a task that another version's schema let through and this one's models don't."""
         metadata = Metadata.model_validate(raw["metadata"])
-        try:
+        status: EgressTaskStatus | None = None
+        with contextlib.suppress(ValidationError):
             status = EgressTaskStatus.model_validate(raw.get("status") or {})
-        except ValidationError:
-            status = EgressTaskStatus()
         fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        if status.state.terminal or status.attempt > 0:
+        if status is None or status.state.terminal or status.attempt > 0:
             # A recorder may be running: an operator of another version never ends it.
             logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
             return

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import structlog
 
-from egress_api.states import State
-from egress_operator.cluster import MERGE_PATCH, Cluster, pods_path, tasks_path
-from egress_operator.errors import ConflictError, NotFoundError, UnavailableError
+from egress_operator.cluster import MERGE_PATCH, Cluster, pods_path, state_of, tasks_path
+from egress_operator.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from egress_operator.orphans import MANAGED_SELECTOR, let_go
 from egress_operator.pod_state import PodView
 from egress_operator.settings import Settings
@@ -102,8 +101,8 @@ class _Release:
         return not self.unfinished or late or self._overdue("", "tasks")
 
     async def _stop_tasks(self, namespace: str) -> None:
-        async for task in self.cluster.listed(tasks_path(namespace)):
-            if State((task.get("status") or {}).get("state") or State.ENQUEUED).terminal:
+        async for task in self._tasks(namespace):
+            if state_of(task).terminal:
                 continue
             self.unfinished += 1
             if not task["spec"].get("stop"):
@@ -117,6 +116,16 @@ class _Release:
             )
         except NotFoundError:
             return
+        except RefusedError as error:
+            # By a policy, or a schema that no longer fits: one task is no reason to leave the others' Pods held.
+            logger.warning("Task can't be stopped", task=name, namespace=namespace, error=str(error))
+
+    async def _tasks(self, namespace: str) -> AsyncIterator[dict[str, Any]]:
+        try:
+            async for task in self.cluster.listed(tasks_path(namespace)):
+                yield task
+        except NotFoundError:
+            return  # the definition went first, and every task with it
 
     async def _pod(self, pod: PodView, *, late: bool) -> None:
         ended = pod.ended(self.clock())

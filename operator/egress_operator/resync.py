@@ -17,13 +17,13 @@ import structlog
 
 from egress_api.constants import ATTEMPT_LABEL, TASK_LABEL
 from egress_api.states import State
-from egress_operator.cluster import Cluster, pods_path, tasks_path
+from egress_operator.cluster import Cluster, pods_path, state_of, tasks_path
 from egress_operator.errors import ConflictError
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.orphans import MANAGED_SELECTOR, let_go
 from egress_operator.pod_state import PodView, parse_time
-from egress_operator.probes import WatchHealth
+from egress_operator.probes import SILENT_SECONDS, WatchHealth
 from egress_operator.settings import Settings
 from egress_operator.workqueue import WorkQueue
 
@@ -50,7 +50,7 @@ class _Listed:
             key=TaskKey(meta["namespace"], meta["name"]),
             uid=meta["uid"],
             resource_version=meta["resourceVersion"],
-            state=State(status.get("state") or State.ENQUEUED),
+            state=state_of(raw),
             attempt=status.get("attempt") or 0,
             stopped_at=parse_time(status.get("stoppedAt")),
         )
@@ -90,6 +90,8 @@ class Resync:
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look is to come
                 logger.warning("Resync failed", error=f"{type(error).__name__}: {error}")
                 pause = min(pause, RETRY_SECONDS)
+            if self._watch.owes:
+                pause = min(pause, SILENT_SECONDS + RETRY_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), pause)
 

@@ -2,9 +2,8 @@
 
 In: one YAML file (`EGRESS_OPERATOR_CONFIG`, the chart renders it) and the environment, which wins:
 `EGRESS_OPERATOR_REGION=eu`, `EGRESS_OPERATOR_STORE__URL=s3://other`. Out: one frozen `Settings`.
-Keys are camelCase in YAML, as in the chart's values. The table in docs/operator.md is generated from
-the fields below (tables.py). Nothing secret stands here: credentials are
-named, never held.
+Keys are camelCase in YAML, as in the chart's values. The table in docs/operator.md is generated from the fields
+below (docs/generate_operator.py). Nothing secret stands here: credentials are named, never held.
 """
 
 import os

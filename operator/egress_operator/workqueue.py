@@ -32,6 +32,7 @@ class WorkQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._available = asyncio.Semaphore(0)
         self._closed = False
+        self._last_done = self._loop.time()
 
     def add(self, key: Key) -> None:
         """Have `key` worked on as soon as a worker is free."""
@@ -80,6 +81,18 @@ class WorkQueue(Generic[Key]):
         since = [*self._waiting_since.values(), *self._busy_since.values()]
         return self._loop.time() - min(since) if since else 0.0
 
+    @property
+    def stuck_seconds(self) -> float:
+        """Seconds for which a key has been worked on, or keys have waited while none was finished.
+
+        A long queue that moves is not stuck: its oldest key waits for its turn.
+        """
+        now = self._loop.time()
+        since = list(self._busy_since.values())
+        if self._waiting_since:
+            since.append(max(min(self._waiting_since.values()), self._last_done))
+        return now - min(since) if since else 0.0
+
     async def get(self) -> Key | None:
         """Wait for a key, which is the caller's until `done`; None when the queue is closed."""
         await self._available.acquire()
@@ -94,6 +107,7 @@ class WorkQueue(Generic[Key]):
     def done(self, key: Key) -> None:
         """Give a key back; if it was added meanwhile, it is ready again."""
         del self._busy_since[key]
+        self._last_done = self._loop.time()
         if key in self._waiting_since:
             self._make_ready(key)
 

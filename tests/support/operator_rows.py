@@ -331,7 +331,7 @@ def _first_rows() -> Iterator[Row]:
     yield Row(
         when="finds a Pod of that name that is somebody else's",
         task=task(status(pod=False)),
-        pod=pod(owner_uid="other", finalizers=()),
+        pod=pod(owner_uid=None, finalizers=()),
         state=State.FAILED,
         reason="PodNameConflict",
     )
@@ -339,6 +339,14 @@ def _first_rows() -> Iterator[Row]:
         when="finds a Pod of an earlier task of the same name",
         task=task(status(pod=False)),
         pod=running(owner_uid="earlier"),
+        state=State.ENQUEUED,
+        reason="PodPending",
+        does="delete 1",
+    )
+    yield Row(
+        when="finds the Pod of an earlier task of the same name, ended and released",
+        task=task(status(pod=False)),
+        pod=ended(owner_uid="earlier", finalizers=()),
         state=State.ENQUEUED,
         reason="PodPending",
         does="delete 1",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from egress_api.results import LiveReport
+from egress_api.results import LiveReport, Outcome
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_operator.decide import backoff_seconds, decide
 from egress_operator.decision import Decision, Facts
@@ -150,15 +150,43 @@ def test_patience_with_an_image_ends_on_time() -> None:
     assert got.requeue_after == 55
 
 
-def test_a_task_that_is_being_deleted_is_left_alone_until_its_pod_has_ended() -> None:
+def test_a_task_that_is_being_deleted_has_its_recorder_end_whoever_holds_the_task() -> None:
     gone = task(RECORDING)
     gone = gone.model_copy(update={"metadata": gone.metadata.model_copy(update={"deletion_timestamp": NOW})})
 
     alive = decide(gone, running(), now=NOW, settings=SETTINGS)
+    ending = decide(gone, running(deleted_at=at(90)), now=NOW, settings=SETTINGS)
+    foreign = decide(gone, running(owner_uid="other"), now=NOW, settings=SETTINGS)
     over = decide(gone, ended(summary(), deleted_at=at(90)), now=NOW, settings=SETTINGS)
 
-    assert (alive.status, alive.actions) == (RECORDING, ())
+    assert (alive.status, actions_text(alive)) == (RECORDING, "delete 1")
+    assert (ending.status, ending.actions) == (RECORDING, ())
+    assert foreign.actions == ()
     assert (over.status, actions_text(over)) == (RECORDING, "release 1")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"), [(137, "had not finished after 120 s"), (139, "exit code 139")]
+)
+def test_a_recorder_that_did_not_end_properly_is_said_to_be_killed_only_if_it_was(
+    exit_code: int, words: str
+) -> None:
+    got = decide(
+        task(STOPPING, stop=True),
+        ended(exit_code=exit_code, deleted_at=at(99)),
+        now=NOW,
+        settings=SETTINGS,
+    )
+
+    assert (got.status.state, got.status.reason) == (State.FAILED, "RecorderFailed")
+    assert words in got.status.message
+
+
+def test_a_summary_whose_reason_is_no_word_still_ends_the_task() -> None:
+    words = summary().model_copy(update={"reason": "not a word!", "outcome": Outcome.FAILED})
+    got = decide(task(RECORDING), ended(words, exit_code=1), now=NOW, settings=SETTINGS)
+
+    assert (got.status.state, got.status.reason) == (State.FAILED, "RecorderFailed")
 
 
 def test_the_refusal_of_a_page_names_the_setting() -> None:

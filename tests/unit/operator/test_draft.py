@@ -53,9 +53,17 @@ def test_a_conditions_time_moves_with_its_status_and_not_with_its_message() -> N
 
 def test_a_recorder_with_many_files_fills_the_list_and_no_more() -> None:
     draft = Draft(status(), now=NOW, generation=1)
-    draft.report(live(files=[playlist()] * 70, files_total=70), final=True)
+    files = [playlist().model_copy(update={"name": f"{number}.m3u8"}) for number in range(70)]
+    draft.report(live(files=files, files_total=70), final=True)
 
     assert (len(draft.status.files), draft.status.files_total) == (MAX_FILES, 70)
+
+
+def test_files_stay_when_a_later_attempt_fails_before_it_knows_of_them() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(attempt=2, files=[], files_total=0), final=True)
+
+    assert (draft.status.files, draft.status.files_total) == (RECORDING.files, 1)
 
 
 def test_the_first_start_is_kept_over_later_attempts() -> None:

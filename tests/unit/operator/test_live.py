@@ -71,6 +71,32 @@ async def test_a_report_rings_once_until_there_is_news(recorder: Recorder) -> No
         assert latest.first_frame_at == START + timedelta(seconds=1)
 
 
+async def test_a_report_that_comes_in_pieces_is_read_to_its_end() -> None:
+    report = live(message="x" * 2000).model_dump_json(by_alias=True).encode()
+    rung: list[str] = []
+    served = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(report)}\r\nConnection: close\r\n\r\n"
+        for part in (head.encode(), report[:100], report[100:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.05)  # so that it comes in packets of its own
+        writer.close()
+        await writer.wait_closed()
+        served.set()
+
+    metrics = Metrics()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with LiveReports[str](poll_seconds=30, ring=rung.append, metrics=metrics, port=port) as reports:
+            reports.follow("a", here())
+            await until(lambda: rung == ["a"])
+        await asyncio.wait_for(served.wait(), DEADLINE_SECONDS)
+    assert metrics.registry.get_sample_value("egress_operator_live_failures_total") == 0
+
+
 @pytest.mark.parametrize("answer", [None, "no JSON", '{"v": 1, "phase": "unheard-of"}'])
 async def test_what_is_no_report_is_counted_and_asked_for_again(
     recorder: Recorder, answer: str | None

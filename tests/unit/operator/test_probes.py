@@ -26,7 +26,7 @@ def test_a_watch_that_tells_what_lists_show_is_not_silent() -> None:
     assert watch.silent_seconds == 0
 
 
-def test_a_watch_that_never_tells_of_an_object_is_silent_from_the_first_list_on() -> None:
+def test_a_watch_that_never_tells_of_an_object_is_silent_between_two_lists() -> None:
     clock = Clock()
     watch = WatchHealth(clock=clock)
     watch.listed("u", "1")
@@ -34,9 +34,18 @@ def test_a_watch_that_never_tells_of_an_object_is_silent_from_the_first_list_on(
     clock.now = 50
     watch.listed("u", "2")
     watch.resynced()
-    clock.now = 80
 
-    assert watch.silent_seconds == 80
+    assert (watch.silent_seconds, watch.owes) == (50, True)
+
+
+def test_no_list_no_silence_while_the_api_server_is_away() -> None:
+    clock = Clock()
+    watch = WatchHealth(clock=clock)
+    watch.listed("u", "1")
+    watch.resynced()
+    clock.now = 5000
+
+    assert watch.silent_seconds == 0
 
 
 def test_a_watch_that_tells_late_is_forgiven() -> None:
@@ -72,16 +81,18 @@ def test_an_object_that_is_gone_is_no_longer_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("silent", "oldest", "status"),
+    ("silent", "stuck", "status"),
     [(0, 0, 200), (SILENT_SECONDS + 1, 0, 500), (0, STUCK_SECONDS + 1, 500)],
 )
-async def test_healthz(silent: float, oldest: float, status: int) -> None:
+async def test_healthz(silent: float, stuck: float, status: int) -> None:
     clock = Clock()
     watch = WatchHealth(clock=clock)
     watch.listed("u", "1")
     clock.now = silent
+    watch.listed("u", "1")
+    watch.resynced()
     server = ProbeServer(
-        host="127.0.0.1", port=0, watch=watch, oldest_seconds=lambda: oldest, metrics=Metrics()
+        host="127.0.0.1", port=0, watch=watch, stuck_seconds=lambda: stuck, metrics=Metrics()
     )
     async with server, aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
         answer = await session.get("/healthz")
@@ -90,7 +101,7 @@ async def test_healthz(silent: float, oldest: float, status: int) -> None:
 
 async def test_readyz_needs_one_full_look_and_metrics_are_there() -> None:
     watch = WatchHealth(clock=Clock())
-    server = ProbeServer(host="127.0.0.1", port=0, watch=watch, oldest_seconds=lambda: 0.0, metrics=Metrics())
+    server = ProbeServer(host="127.0.0.1", port=0, watch=watch, stuck_seconds=lambda: 0.0, metrics=Metrics())
     async with server, aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
         async with session.get("/readyz") as answer:
             assert answer.status == 503

@@ -212,3 +212,18 @@ def test_a_closed_queue_lets_its_workers_end_with_the_key_they_are_at() -> None:
         assert asyncio.get_running_loop().time() == 50.0
 
     in_virtual_time(main)
+
+
+def test_a_long_queue_that_moves_is_not_stuck_and_one_that_stands_is() -> None:
+    async def main() -> None:
+        bench = Bench(seconds=100)
+        for number in range(20):
+            bench.queue.add(str(number))
+        await asyncio.sleep(1050)
+        assert (bench.queue.oldest_seconds, bench.queue.stuck_seconds) == (1050, 50)
+        for task in bench._tasks:
+            task.cancel()
+        await asyncio.sleep(1000)
+        assert bench.queue.stuck_seconds == 1000
+
+    in_virtual_time(main)

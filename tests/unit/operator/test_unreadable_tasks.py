@@ -1,0 +1,80 @@
+"""Tasks of another version: fields that are only new are no matter; what can't be read never costs a recording."""
+
+from typing import Any
+
+import pytest
+
+from egress_api.task import EgressTask
+from egress_operator.app import utc_now
+from egress_operator.cluster import Cluster, state_of
+from egress_operator.keys import TaskKey
+from egress_operator.live import LiveReports
+from egress_operator.metrics import Metrics
+from egress_operator.reconciler import Reconciler
+from support.operator_rows import SETTINGS
+
+
+class OneTask(Cluster):
+    """Has one task and notes what is written of it; anything else fails for want of a connection."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.raw = task
+        self.written: list[dict[str, Any]] = []
+
+    async def task(self, namespace: str, name: str) -> dict[str, Any] | None:
+        return self.raw
+
+    async def write_status(
+        self, namespace: str, name: str, patch: dict[str, Any], *, resource_version: str
+    ) -> dict[str, Any]:
+        self.written.append(patch)
+        return {}
+
+    async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
+        pass
+
+
+def resource(*, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "t",
+            "namespace": "n",
+            "uid": "u",
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"appId": "a", "channel": "c", "accessTokenSecretRef": {"name": "s"}, **spec},
+        **({"status": status} if status is not None else {}),
+    }
+
+
+async def _looked_at(task: dict[str, Any]) -> list[dict[str, Any]]:
+    cluster, metrics = OneTask(task), Metrics()
+    live = LiveReports[TaskKey](poll_seconds=1, ring=lambda _: None, metrics=metrics)
+    reconciler = Reconciler(cluster=cluster, settings=SETTINGS, live=live, metrics=metrics, clock=utc_now)
+    await reconciler.reconcile(TaskKey("n", "t"))
+    return cluster.written
+
+
+async def test_a_new_task_that_can_not_be_read_fails_and_says_why() -> None:
+    (written,) = await _looked_at(resource(layout="hologram"))
+    assert (written["state"], written["reason"]) == ("FAILED", "InvalidSpec")
+    assert "spec.layout" in written["message"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"state": "PROCESSING", "attempt": 1},
+        {"state": "PAUSED", "attempt": 1},
+        {"state": "PROCESSING", "attempt": 1, "conditions": [{"type": "Novel"}]},
+    ],
+)
+async def test_a_task_that_may_be_recording_is_left_as_it_is(status: dict[str, Any]) -> None:
+    assert await _looked_at(resource(status=status, layout="hologram")) == []
+    assert not state_of(resource(status=status)).terminal
+
+
+def test_a_field_that_a_newer_definition_adds_is_left_out() -> None:
+    task = EgressTask.from_resource(resource(watermark="x", video={"width": 640, "codec": "av2"}))
+    assert (task.spec.app_id, task.spec.video.width) == ("a", 640)
