@@ -50,6 +50,7 @@ class Reason(StrEnum):
     SOURCE_CLOSED = "SourceClosed"
     # Ended by a fault on the recorder's side
     JOIN_REFUSED = "JoinRefused"
+    IDENTITY_TAKEN = "IdentityTaken"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     STORE_REFUSED = "StoreRefused"
     STORE_UNREACHABLE = "StoreUnreachable"

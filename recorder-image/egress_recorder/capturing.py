@@ -230,6 +230,8 @@ class Capturing:
                 return Ending.stopped(Reason.SOURCE_CLOSED, message)
             case EndReason.JOIN_REFUSED:
                 return Ending.failed(Reason.JOIN_REFUSED, message, retryable=False)
+            case EndReason.IDENTITY_TAKEN:
+                return Ending.failed(Reason.IDENTITY_TAKEN, message, retryable=False)
             case EndReason.SOURCE_UNREACHABLE | EndReason.PIPELINE_ERROR | EndReason.STOPPED:
                 return _Broken(reason, message)
             case _:

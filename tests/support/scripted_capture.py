@@ -116,7 +116,13 @@ class Capture:
         sys.stdout.flush()
 
     def end(self, reason: str) -> None:
-        codes = {"Stopped": 0, "JoinRefused": 64, "SourceUnreachable": 65, "SourceClosed": 66}
+        codes = {
+            "Stopped": 0,
+            "JoinRefused": 64,
+            "SourceUnreachable": 65,
+            "SourceClosed": 66,
+            "IdentityTaken": 67,
+        }
         self.say(event="ended", reason=reason, message=f"The script said {reason}.")
         os._exit(codes.get(reason, 70))
 

@@ -5,6 +5,7 @@
     ├── JoinRefused         the token, its rights or the channel (64)
     ├── SourceUnreachable   nobody answers, not in time, or no longer (65: worth joining again)
     ├── SourceClosed        it was there and is gone for good (66)
+    ├── IdentityTaken       somebody else joined under the recorder's identity (67)
     └── PipelineError       media or disk failed here (70)
 
 Messages are sentences for a person who starts recordings; they never hold a token.
@@ -21,6 +22,7 @@ class EndReason(StrEnum):
     JOIN_REFUSED = "JoinRefused"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_CLOSED = "SourceClosed"
+    IDENTITY_TAKEN = "IdentityTaken"
     PIPELINE_ERROR = "PipelineError"
 
     @property
@@ -35,6 +37,8 @@ class EndReason(StrEnum):
                 return 65
             case EndReason.SOURCE_CLOSED:
                 return 66
+            case EndReason.IDENTITY_TAKEN:
+                return 67
             case EndReason.PIPELINE_ERROR:
                 return 70
             case _:
@@ -74,6 +78,12 @@ class SourceClosed(CaptureError):  # noqa: N818 - see JoinRefused
     """The source ended the session."""
 
     reason = EndReason.SOURCE_CLOSED
+
+
+class IdentityTaken(CaptureError):  # noqa: N818 - see JoinRefused
+    """Somebody else is in the channel under the recorder's identity: joining again would throw them out."""
+
+    reason = EndReason.IDENTITY_TAKEN
 
 
 class PipelineError(CaptureError):

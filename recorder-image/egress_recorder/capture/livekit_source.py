@@ -19,14 +19,14 @@ from livekit import rtc
 
 from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
 from egress_recorder.capture.config import CaptureConfig
-from egress_recorder.capture.errors import JoinRefused, SourceClosed, SourceUnreachable
+from egress_recorder.capture.errors import JoinRefused, SourceUnreachable
 from egress_recorder.capture.events import Change, Event, Participant, Warned
 from egress_recorder.capture.livekit_frames import CloseTap, Taps, open_taps
 from egress_recorder.capture.livekit_sync import FIRST_GUESS, Receipt, receipt, video_shift
 from egress_recorder.capture.livekit_words import (
-    closed_for_good,
-    closed_sentence,
+    closed_error,
     is_refusal,
+    lacks_listening,
     plain,
     refusal_sentence,
 )
@@ -114,6 +114,11 @@ class LiveKitSource:
         except OSError as error:
             raise JoinRefused(f"The access token cannot be read: {error.strerror}: {path}.") from error
         hide(token)
+        if lacks_listening(token):
+            raise JoinRefused(
+                "The access token forbids to subscribe (canSubscribe): nothing could be recorded with it. "
+                "Start a new task with a token that allows it."
+            )
         return token
 
     def play(self, stage: Stage) -> None:
@@ -276,9 +281,7 @@ class LiveKitSource:
     def _on_disconnected(self, reason: int) -> None:
         if self._leaving or self.closed.done():
             return
-        sentence = closed_sentence(reason, self._config.source.channel)
-        gone = SourceClosed if closed_for_good(reason) else SourceUnreachable
-        self.closed.set_exception(gone(sentence))
+        self.closed.set_exception(closed_error(reason, self._config.source.channel))
 
     def _warn(self, reason: str, message: str) -> None:
         self._emit(Warned(reason=reason, message=message))

@@ -3,8 +3,11 @@
 In: the SDK's messages and codes. Out: sentences, and whether trying again is of any use. Pure.
 """
 
+import base64
+import json
 import re
 
+from egress_recorder.capture.errors import CaptureError, IdentityTaken, SourceClosed, SourceUnreachable
 from egress_recorder.capture.logs import redact
 
 _REFUSALS = re.compile(
@@ -12,7 +15,8 @@ _REFUSALS = re.compile(
 )
 
 _CLOSED = {  # DisconnectReason in livekit's protocol
-    "DUPLICATE_IDENTITY": "somebody else joined the channel {channel} with the recorder's own token",
+    "DUPLICATE_IDENTITY": "another participant joined the channel {channel} under the recorder's identity; give each "
+    "task a token with an identity of its own",
     "SERVER_SHUTDOWN": "the RTC server of the channel {channel} is shutting down",
     "PARTICIPANT_REMOVED": "the recorder was removed from the channel {channel}",
     "ROOM_DELETED": "the channel {channel} was deleted",
@@ -25,9 +29,7 @@ _CLOSED = {  # DisconnectReason in livekit's protocol
 }
 
 
-_FOR_GOOD = frozenset(
-    {"CLIENT_INITIATED", "DUPLICATE_IDENTITY", "PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED"}
-)
+_FOR_GOOD = frozenset({"CLIENT_INITIATED", "PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED"})
 """Somebody meant it. Whatever else ends a session, also what later servers say, is worth joining again."""
 
 
@@ -52,6 +54,19 @@ def refusal_sentence(message: str, channel: str) -> str:
     return f"The channel {channel} refused the access token: {why}. Start a new task with a new token."
 
 
+def lacks_listening(token: str) -> bool:
+    """Say whether a token forbids to subscribe: it would get in, and hear and see nobody.
+
+    A token that can't be read is the server's to refuse.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return claims["video"].get("canSubscribe") is False
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def plain(message: str) -> str:
     """Shorten the SDK's message and take every trace of the token out."""
     without = redact(message)
@@ -67,9 +82,12 @@ def closed_sentence(reason: object, channel: str) -> str:
     return why[0].upper() + why[1:] + "."
 
 
-def closed_for_good(reason: object) -> bool:
-    """Say whether joining again is of no use, for a DisconnectReason number or name."""
-    return _name_of(reason) in _FOR_GOOD
+def closed_error(reason: object, channel: str) -> CaptureError:
+    """Say what a session's end means for the recording, for a DisconnectReason number or name."""
+    name, sentence = _name_of(reason), closed_sentence(reason, channel)
+    if name == "DUPLICATE_IDENTITY":
+        return IdentityTaken(sentence)
+    return SourceClosed(sentence) if name in _FOR_GOOD else SourceUnreachable(sentence)
 
 
 def _name_of(reason: object) -> str:

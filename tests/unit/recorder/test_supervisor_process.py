@@ -96,6 +96,7 @@ async def test_sigterm_before_the_join_leaves_no_playlist(recorder: Make) -> Non
         ({"segments": 0, "then": "ended:JoinRefused"}, "failed", "JoinRefused", False),
         ({"segments": 0, "then": "exit:64"}, "failed", "JoinRefused", False),
         ({"segments": 0, "then": "ended:SourceClosed"}, "stopped", "SourceClosed", False),
+        ({"segments": 0, "then": "ended:IdentityTaken"}, "failed", "IdentityTaken", False),
     ],
 )
 async def test_why_a_capture_ended_is_what_is_reported(

@@ -97,6 +97,7 @@ def test_a_reader_that_is_gone_is_noticed_not_raised() -> None:
         (EndReason.JOIN_REFUSED, 64),
         (EndReason.SOURCE_UNREACHABLE, 65),
         (EndReason.SOURCE_CLOSED, 66),
+        (EndReason.IDENTITY_TAKEN, 67),
         (EndReason.PIPELINE_ERROR, 70),
     ],
 )

@@ -1,9 +1,14 @@
+import base64
+import json
+
 import pytest
 
+from egress_recorder.capture.errors import CaptureError, IdentityTaken, SourceClosed, SourceUnreachable
 from egress_recorder.capture.livekit_words import (
-    closed_for_good,
+    closed_error,
     closed_sentence,
     is_refusal,
+    lacks_listening,
     plain,
     refusal_sentence,
 )
@@ -41,7 +46,13 @@ def test_a_refusal_says_why_and_what_to_do() -> None:
     [
         ("ROOM_DELETED", "The channel c was deleted."),
         ("PARTICIPANT_REMOVED", "The recorder was removed from the channel c."),
-        ("DUPLICATE_IDENTITY", "Somebody else joined the channel c with the recorder's own token."),
+        (
+            "DUPLICATE_IDENTITY",
+            (
+                "Another participant joined the channel c under the recorder's identity; give each task a token with an "
+                "identity of its own."
+            ),
+        ),
         ("NEW_REASON", "The session in the channel c ended (NEW_REASON)."),
     ],
 )
@@ -50,16 +61,36 @@ def test_an_end_is_a_sentence(reason: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "for_good"),
+    ("reason", "error"),
     [
-        ("ROOM_DELETED", True),
-        ("PARTICIPANT_REMOVED", True),
-        ("DUPLICATE_IDENTITY", True),
-        ("SERVER_SHUTDOWN", False),
-        ("CONNECTION_TIMEOUT", False),
-        ("UNKNOWN_REASON", False),
-        ("NEW_REASON", False),
+        ("ROOM_DELETED", SourceClosed),
+        ("PARTICIPANT_REMOVED", SourceClosed),
+        ("DUPLICATE_IDENTITY", IdentityTaken),
+        ("SERVER_SHUTDOWN", SourceUnreachable),
+        ("CONNECTION_TIMEOUT", SourceUnreachable),
+        ("UNKNOWN_REASON", SourceUnreachable),
+        ("NEW_REASON", SourceUnreachable),
     ],
 )
-def test_only_an_end_that_somebody_wanted_is_for_good(reason: str, *, for_good: bool) -> None:
-    assert closed_for_good(reason) is for_good
+def test_only_what_somebody_meant_ends_a_recording(reason: str, error: type[CaptureError]) -> None:
+    assert type(closed_error(reason, "c")) is error
+
+
+@pytest.mark.parametrize(
+    ("claims", "lacks"),
+    [
+        ({"video": {"canSubscribe": False}}, True),
+        ({"video": {"canSubscribe": True}}, False),
+        ({"video": {}}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_a_token_that_forbids_to_listen_is_known(claims: object, *, lacks: bool) -> None:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    assert lacks_listening(f"eyJh.{payload}.c2ln") is lacks
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "a..c", "a.\xff.c"])
+def test_what_is_no_token_is_left_to_the_server(token: str) -> None:
+    assert lacks_listening(token) is False
