@@ -9,7 +9,6 @@ SECONDS_TO_RECORD=${SECONDS_TO_RECORD:-20}
 CHANNEL=${CHANNEL:-egress_test}
 APP=demo
 GATEWAY=http://127.0.0.1:8091
-STORE=http://127.0.0.1:8092/recordings
 OUT=demo-output
 PYTHON=.venv/bin/python
 mkdir -p "$OUT"
@@ -80,7 +79,7 @@ say "Done"
 cat <<TEXT
 playlist   $playlist
 a frame    $OUT/frame.png
-in S3      $STORE/$APP/$TASK/
+in S3      s3://recordings/$APP/$TASK/ at http://127.0.0.1:8092, keys in cluster/demo/store.yaml
 gateway    $GATEWAY (the cluster stays up; \`make down\` takes it away)
 kubectl    eval "\$(make -s env)"; kubectl -n egress get egresstasks
 TEXT

@@ -99,12 +99,12 @@ def check_ours(data: bytes, config: RecorderConfig, *, url: str) -> Manifest:
     except ValidationError:
         raise OutputExistsError(
             f"{url} already holds a {MANIFEST_NAME} that this recorder can't read; it is left as it is. "
-            "Choose another folder for the task."
+            "Start another task, with a name of its own."
         ) from None
     if manifest.task_uid != config.task_uid:
         raise OutputExistsError(
             f"{url} already holds the recording of another task ({manifest.task_id}, UID {manifest.task_uid}); "
-            "it is left as it is. Choose another folder, or move the old recording away."
+            "it is left as it is. Start another task with a name of its own, or move the old recording away."
         )
     if manifest.attempt > config.attempt:
         raise FencedError(

@@ -44,9 +44,11 @@ class Whole:
     recording: Recording
 
 
-def curl(*arguments: str) -> dict[str, Any]:
+def curl(*arguments: str, body: str | None = None) -> dict[str, Any]:
     command = ["curl", "--silent", "--show-error", "--fail-with-body", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    if body is not None:
+        command += ["--header", "Content-Type: application/json", "--data", "@-"]
+    done = subprocess.run(command, input=body, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, f"{done.stderr}{done.stdout}"
     return json.loads(done.stdout)
 
@@ -57,9 +59,8 @@ def whole(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Whole:  # fmt: skip
     url = f"{gateway.url}/egress/v1/{APP}/tasks"
-    is_json = ("-H", "Content-Type: application/json", "-d")
     body = make_start_body(users=["user1", "user2"])
-    started = curl("-X", "POST", url, *is_json, json.dumps(body))
+    started = curl("-X", "POST", url, body=json.dumps(body))
     task = started["task_id"]
     tasks.until_state(task, "PROCESSING", seconds=60)
     resource = until("the first frame", lambda: first_frame(tasks.get(task)), seconds=20)
@@ -67,11 +68,11 @@ def whole(
     log = tasks.follow_log(pod["metadata"]["name"])
     until("the first file", lambda: gateway.status(task).body["payload"]["files"], seconds=20)
     running = curl(f"{url}/{task}")
-    with_body = curl("-X", "GET", f"{url}/{task}", *is_json, '{"request_id": "2yui23k5"}')
+    with_body = curl("-X", "GET", f"{url}/{task}", body='{"request_id": "2yui23k5"}')
     begun = time.time() - seconds_since(resource["status"]["firstFrameAt"])
     time.sleep(max(0.0, begun + SECONDS - time.time()))  # the length of the recording
     asked = time.time() - begun
-    stopped = curl("-X", "POST", f"{url}/{task}/stop", *is_json, '{"request_id": "2yui23k5"}')
+    stopped = curl("-X", "POST", f"{url}/{task}/stop", body='{"request_id": "2yui23k5"}')
     resource = tasks.until_state(task, "STOPPED", seconds=60)
     return Whole(
         task=task,
@@ -182,9 +183,11 @@ def test_each_state_has_one_event(whole: Whole, tasks: Tasks) -> None:
 def test_the_access_token_is_nowhere(whole: Whole) -> None:
     token = whole.body["payload"]["access_token"]
     assert whole.task in whole.traces
+    stored = b"".join(path.read_bytes() for path in whole.recording.folder.iterdir())
     for part in (token, token.split(".")[2]):
         assert part not in whole.traces
         assert part not in json.dumps([whole.running, whole.ended, whole.resource])
+        assert part.encode() not in stored
 
 
 def test_the_pod_passed_the_restricted_standard(whole: Whole, tasks: Tasks) -> None:
@@ -195,6 +198,11 @@ def test_the_pod_passed_the_restricted_standard(whole: Whole, tasks: Tasks) -> N
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert whole.pod["spec"]["automountServiceAccountToken"] is False
     assert whole.pod["spec"]["securityContext"]["runAsUser"] > 0
+
+
+def test_the_playlist_ends_once(whole: Whole) -> None:
+    lines = whole.recording.playlist_path.read_text().splitlines()
+    assert (lines.count("#EXT-X-ENDLIST"), lines[-1]) == (1, "#EXT-X-ENDLIST")
 
 
 def test_the_playlist_and_every_segment_are_sound(whole: Whole) -> None:

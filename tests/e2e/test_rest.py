@@ -1,5 +1,6 @@
 """The REST calls as a backend developer meets them."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +65,10 @@ def test_bad_input_is_named_and_makes_nothing(
     answer = gateway.start(bad.body(good))
     assert_problem(answer, bad.status)
     assert bad.pointer in {error["pointer"] for error in answer.body["errors"]}
-    assert tasks.find("egresstask", task_name(app_id=APP, request_id=good["request_id"])) is None
+    name = task_name(app_id=APP, request_id=good["request_id"])
+    made = tasks.kubectl.run("get", "egresstasks,secrets,pods", "-o", "name")
+    assert name not in made
+    assert good["payload"]["access_token"] not in json.dumps(answer.body)
 
 
 def test_one_request_through_two_gateways_is_one_task(
