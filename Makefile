@@ -16,7 +16,7 @@ SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\$$/$$/g' | expand -t 14
 
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
@@ -38,13 +38,13 @@ lint: $(READY)  ## style, types, layers
 tools: $(READY)
 	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
 
-unit: tools
+unit: tools  ## no cluster, no node
 	@$(BIN)/python -m pytest tests/unit -q -n $(JOBS) --dist worksteal
 
-api: tools
+api: tools  ## against a real kube-apiserver and etcd
 	@$(BIN)/python -m pytest tests/api -q -n $(JOBS) --dist loadfile
 
-e2e: $(READY)
+e2e: $(READY)  ## on the node, with real media
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m pytest tests/e2e -q
 
