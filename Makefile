@@ -16,7 +16,7 @@ SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\$$/$$/g' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\$$/$$/g' | expand -t 14
 
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
