@@ -2,6 +2,8 @@
 
 OperatorError
 ├── SettingsError                 the settings, or the cluster they are for, can't be used
+├── PluginError                   `kubectl egress` can't do what it was asked
+│   └── KubectlError              kubectl refused, or gave no answer in time
 └── ApiError                      the Kubernetes API said no, or nothing
     ├── NotFoundError             404
     ├── ConflictError             409 on a write: somebody else was first, read again
@@ -18,6 +20,14 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """The settings can't be used; the text names the file and each key."""
+
+
+class PluginError(OperatorError):
+    """`kubectl egress` can't do what it was asked; the text is for the person who asked."""
+
+
+class KubectlError(PluginError):
+    """kubectl refused, and has said so itself (no text here), or gave no answer in time."""
 
 
 class ApiError(OperatorError):
