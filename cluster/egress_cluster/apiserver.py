@@ -28,6 +28,7 @@ START_SECONDS = 30
 """Seconds until the API server must be ready (3 here, on 2 free cores)."""
 
 _STOP_SECONDS = 10
+_PORTS = range(20_000, 30_000)
 _ADVERTISED = "192.0.2.1"  # must not be loopback, and nobody goes there: no endpoints are published
 
 
@@ -102,6 +103,12 @@ class ApiServer:
     def stop_api_server(self) -> None:
         """End the API server alone, as in an outage; etcd keeps what it has."""
         self._end("kube-apiserver")
+
+    @property
+    def serving(self) -> bool:
+        """Whether the API server runs."""
+        process = self._processes.get("kube-apiserver")
+        return process is not None and process.poll() is None
 
     def restart(self) -> None:
         """Start the API server anew on the same port with the same data: watches break, resources stay."""
@@ -222,7 +229,11 @@ class ApiServer:
         process = self._processes.pop(name, None)
         if process is None:
             return
-        process.terminate()
+        if name == "kube-apiserver":
+            # It keeps nothing, and an orderly end takes it up to ten seconds: it waits for every open watch.
+            process.kill()
+        else:
+            process.terminate()
         try:
             process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -251,18 +262,20 @@ class ApiServer:
 
 
 def _free_port(claims: list[socket.socket]) -> int:
-    """Ask the kernel for a free port that no other test process has been given either.
+    """Find a free port that no other test process has been given either.
 
     Seconds pass until etcd or the API server listens there. The claim is a name that the kernel frees with us.
+    It is none of those that the kernel gives to outgoing connections: while a server is down, a client that tries
+    again and again would come to have its port, and even be connected to itself.
     """
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port: int = server.getsockname()[1]
+        port = secrets.choice(_PORTS)
         claim = socket.socket(socket.AF_UNIX)
         try:
             claim.bind(f"\0egress-api-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
         except OSError:
-            claim.close()  # another one's, who is about to listen
+            claim.close()  # another one's, who is about to listen or does
             continue
         claims.append(claim)
         return port

@@ -40,9 +40,28 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @pytest.fixture(scope="session")
 def crd(api_server: ApiServer) -> None:
     """Have the EgressTask resource in the API server, and served."""
-    _kubectl(api_server, "apply", "--server-side", "-f", str(CRD))
+    _define(api_server)
+
+
+@pytest.fixture(scope="session")
+def second_server(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with ApiServer(api_server._kube, folder=tmp_path_factory.mktemp("second-api-server")) as server:
+        _define(server)
+        yield server
+
+
+@pytest.fixture
+def breakable_server(second_server: ApiServer) -> Iterator[ApiServer]:
+    """A server that a test may stop and start."""
+    yield second_server
+    if not second_server.serving:
+        second_server.restart()
+
+
+def _define(server: ApiServer) -> None:
+    _kubectl(server, "apply", "--server-side", "-f", str(CRD))
     name = yaml.safe_load(CRD.read_text())["metadata"]["name"]
-    _kubectl(api_server, "wait", "--for=condition=Established", f"crd/{name}", "--timeout=20s")
+    _kubectl(server, "wait", "--for=condition=Established", f"crd/{name}", "--timeout=20s")
 
 
 def _kubectl(server: ApiServer, *arguments: str) -> None:

@@ -57,21 +57,19 @@ def test_a_pod_is_accepted_without_any_controller(api_server: ApiServer, namespa
     assert api_server.request("GET", f"{path}/still")["status"]["phase"] == "Pending"
 
 
-def test_data_and_address_outlive_a_restart(tmp_path: Path, api_server: ApiServer) -> None:
-    with ApiServer(api_server._kube, folder=tmp_path / "own") as server:
-        url = server.url
-        secret = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
-        server.request("POST", "/api/v1/namespaces/default/configmaps", body=secret)
-        server.stop_api_server()
-        with pytest.raises(urllib.error.URLError):
-            server.request("GET", "/readyz")
+def test_data_and_address_outlive_a_restart(breakable_server: ApiServer) -> None:
+    server, url = breakable_server, breakable_server.url
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
+    server.request("POST", "/api/v1/namespaces/default/configmaps", body=kept)
+    server.stop_api_server()
+    with pytest.raises(urllib.error.URLError):
+        server.request("GET", "/readyz")
 
-        server.restart()
+    server.restart()
 
-        assert server.url == url
-        assert (
-            server.request("GET", "/api/v1/namespaces/default/configmaps/kept")["metadata"]["name"] == "kept"
-        )
+    assert server.url == url
+    found = server.request("GET", "/api/v1/namespaces/default/configmaps/kept")
+    assert found["metadata"]["name"] == "kept"
 
 
 def test_nothing_is_left_after_the_end(api_server: ApiServer) -> None:

@@ -1,8 +1,6 @@
 """The watch: broken, silent, ended, too old; the cache comes back to the truth by itself."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
@@ -17,39 +15,18 @@ from support.gateway import (
     cached,
     gateway_of,
     give_rights,
-    kubectl,
     until,
     until_ready,
 )
 
 START = "/egress/v1/demo/tasks"
-CRD = Path(__file__).resolve().parents[3] / "crds/egresstasks.yaml"
-
-
-@pytest.fixture(scope="module")
-def own_server(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A server that a test may break."""
-    with ApiServer(api_server._kube, folder=tmp_path_factory.mktemp("own-api-server")) as server:
-        admin = Admin(server, "default")
-        kubectl(admin, "apply", "--server-side", "-f", str(CRD))
-        kubectl(admin, "wait", "--for=condition=Established", "crd/egresstasks.egress-operator.dev")
-        yield server
 
 
 @pytest.fixture
-def own_admin(own_server: ApiServer, request: pytest.FixtureRequest) -> Iterator[Admin]:
+def own_admin(breakable_server: ApiServer, request: pytest.FixtureRequest) -> Admin:
     name = f"test-{abs(hash(request.node.name))}"
-    own_server.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
-    yield Admin(own_server, name)
-    if own_server._processes["kube-apiserver"].poll() is not None:
-        own_server.restart()
-
-
-def crash(server: ApiServer) -> None:
-    """End the API server at once; an orderly end takes it ten seconds."""
-    process = server._processes["kube-apiserver"]
-    process.kill()
-    process.wait(10)
+    breakable_server.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
+    return Admin(breakable_server, name)
 
 
 async def start(gateway: Client, request_id: str) -> str:
@@ -69,7 +46,7 @@ async def test_what_happened_while_the_api_server_was_away_is_caught_up_with(
     gateway = await until_ready(await gateway_of(kubeconfig, own_admin.namespace, aiohttp_client, {}))
     kept, deleted = await start(gateway, "kept"), await start(gateway, "deleted")
     # The gateway's loop stands still meanwhile: all of this is over when it looks again.
-    crash(own_admin.server)
+    own_admin.server.stop_api_server()
     own_admin.server.restart()
     own_admin.set_status(kept, state="PROCESSING")
     own_admin.delete_task(deleted)
@@ -92,7 +69,7 @@ async def test_an_outage_is_bridged_by_the_cache_and_then_told(
     settings = {"stale_seconds": 3}
     gateway = await until_ready(await gateway_of(kubeconfig, own_admin.namespace, aiohttp_client, settings))
     task = await start(gateway, "one")
-    crash(own_admin.server)
+    own_admin.server.stop_api_server()
     assert await state(gateway, task) == "ENQUEUED"
 
     answer = await gateway.post(START, json={**START_FLAT, "request_id": "two"})
@@ -118,7 +95,7 @@ async def test_a_gateway_that_starts_before_the_api_server_waits_for_it(
     own_admin: Admin, aiohttp_client: AiohttpClient
 ) -> None:
     kubeconfig = give_rights(own_admin.server, own_admin.namespace)
-    crash(own_admin.server)
+    own_admin.server.stop_api_server()
     gateway = await gateway_of(kubeconfig, own_admin.namespace, aiohttp_client, {})
 
     async def says_why() -> bool:

@@ -25,7 +25,7 @@ async def test_a_full_quota_is_waited_for(world: World) -> None:
         content_type="application/merge-patch+json",
     )
     async with world.operator():
-        await world.create_task("crowded", limits={"enqueueTimeoutSeconds": 8})
+        await world.create_task("crowded", limits={"enqueueTimeoutSeconds": 5})
         status = await world.until_state("crowded", "ENQUEUED", reason="QuotaExceeded")
         assert "exceeded quota" in status["message"]
         await world.until_state("crowded", "TIMEOUT", reason="QuotaExceeded")
