@@ -102,7 +102,8 @@ def _list(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
     if wanted:
         _say(listing(wanted, now=datetime.now(UTC), namespaces=arguments.all_namespaces))
     else:
-        _say("no tasks found", error=True)
+        where = "any namespace" if arguments.all_namespaces else f"namespace {kubectl.current_namespace()}"
+        _say(f"no such task in {where}" if found else f"no task in {where}", error=True)
     return 0
 
 

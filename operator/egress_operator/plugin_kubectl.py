@@ -53,7 +53,7 @@ class Kubectl:
         """Return a task as the API server gives it; PluginError when there is none of that name."""
         text = self.run("get", RESOURCE, name, "--ignore-not-found", "--output=json", seconds=seconds)
         if not text.strip():
-            place = f"namespace {self.namespace or self._current_namespace()}"
+            place = f"namespace {self.current_namespace()}"
             raise PluginError(
                 f"no task {name} in {place}; `kubectl egress list -A` has those of all namespaces"
             )
@@ -64,9 +64,13 @@ class Kubectl:
         """Return a task."""
         return read(self.resource(name, seconds=seconds))
 
-    def _current_namespace(self) -> str:
+    def current_namespace(self) -> str:
+        """Return the namespace that was asked for, or else the kubeconfig's."""
+        if self.namespace:
+            return self.namespace
         path = "--output=jsonpath={.contexts[0].context.namespace}"
         command = self.command("config", "view", "--minify", path)
+        # It refuses where there is no kubeconfig, in a Pod: what it says then is of no use to anybody.
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
         return done.stdout or "default"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from egress_api.base import to_rfc3339
-from egress_api.status import Condition, EgressTaskStatus, OutputFile
+from egress_api.status import EgressTaskStatus, OutputFile
 from egress_api.task import EgressTask
 
 UNITS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
@@ -66,7 +66,7 @@ def details(task: EgressTask, *, now: datetime) -> str:
     ]
     lines = [f"{f'{name}:':<14}{clean(value)}" for name, value in facts if value]
     if status.conditions:
-        lines += ["Conditions:", _indented(conditions(status.conditions, now=now))]
+        lines += ["Conditions:", _indented(conditions(status, now=now))]
     if status.files:
         shown = len(status.files)
         more = f" {shown} of {status.files_total}, the manifest has all" if shown < status.files_total else ""
@@ -74,11 +74,17 @@ def details(task: EgressTask, *, now: datetime) -> str:
     return "\n".join(lines)
 
 
-def conditions(found: Iterable[Condition], *, now: datetime) -> str:
-    """Return a table of conditions."""
+def conditions(status: EgressTaskStatus, *, now: datetime) -> str:
+    """Return a table of a status' conditions; its own sentence is not told again."""
     rows = [
-        [one.type, one.status, one.reason, age(one.last_transition_time, now=now), one.message]
-        for one in found
+        [
+            one.type,
+            one.status,
+            one.reason,
+            age(one.last_transition_time, now=now),
+            one.message if one.message != status.message else "",
+        ]
+        for one in status.conditions
     ]
     return table([["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], *rows])
 
