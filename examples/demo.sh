@@ -56,13 +56,11 @@ sleep "$SECONDS_TO_RECORD" # the recording's length, not a wait for something
 say "5. Stop"
 echo "\$ curl -sS -X POST $GATEWAY/egress/v1/$APP/tasks/$TASK/stop -H 'Content-Type: application/json' -d '{\"request_id\": \"2yui23k5\"}'"
 curl -sS -X POST "$GATEWAY/egress/v1/$APP/tasks/$TASK/stop" -H 'Content-Type: application/json' -d '{"request_id": "2yui23k5"}'
-echo
 show kubectl --namespace egress wait "egresstask/$TASK" --for=condition=Complete --timeout=90s
 
 say "6. Status"
 echo "\$ curl -sS $GATEWAY/egress/v1/$APP/tasks/$TASK"
 curl -sS "$GATEWAY/egress/v1/$APP/tasks/$TASK" | tee "$OUT/status.json"
-echo
 
 say "7. What is in the bucket"
 rm -rf "${OUT:?}/$TASK"

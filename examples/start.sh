@@ -18,4 +18,3 @@ curl -sS --fail-with-body -X POST "$EGRESS_URL/egress/v1/$APP_ID/tasks" \
   "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000},
   "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128}}}
 JSON
-echo

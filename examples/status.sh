@@ -5,4 +5,3 @@ set -eu
 TASK_ID=${1:?usage: $0 TASK_ID}
 
 curl -sS --fail-with-body "$EGRESS_URL/egress/v1/$APP_ID/tasks/$TASK_ID"
-echo

@@ -32,7 +32,7 @@ def problem_response(error: ProblemError, *, instance: str, request_id: str) -> 
     return web.Response(
         status=error.status,
         headers=error.headers,
-        body=json.dumps(problem.dump(), ensure_ascii=False, separators=(",", ":")).encode(),
+        body=f"{json.dumps(problem.dump(), ensure_ascii=False, separators=(',', ':'))}\n".encode(),
         content_type=CONTENT_TYPE,
     )
 

@@ -114,6 +114,6 @@ def _json(
     return web.Response(
         status=status,
         headers=headers,
-        body=answer.model_dump_json(by_alias=True, exclude_none=True).encode(),
+        body=f"{answer.model_dump_json(by_alias=True, exclude_none=True)}\n".encode(),
         content_type="application/json",
     )

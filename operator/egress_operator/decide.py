@@ -380,7 +380,11 @@ class _Pass:
 
     def _recording_message(self, pod: PodView) -> str:
         again = f", attempt {self.status.attempt}" if self.status.attempt > 1 else ""
-        return f"recording on node {pod.node}{again}"
+        live = self.facts.live
+        nobody = self.task.spec.channel is not None and live is not None and live.participants == 0
+        # A mistyped channel or user records black and silence for hours, and looks like any other recording.
+        quiet = "; nobody who is to be recorded sends picture or sound" if nobody else ""
+        return f"recording on node {pod.node}{again}{quiet}"
 
 
 _BLOCKING: Final = frozenset(

@@ -146,6 +146,6 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 def _news(told: LiveReport, report: LiveReport) -> bool:
     def facts(r: LiveReport) -> tuple[object, ...]:
-        return r.phase, r.first_frame_at, r.joined_at, r.files_total, r.manifest_uri
+        return r.phase, r.first_frame_at, r.joined_at, r.files_total, r.manifest_uri, r.participants > 0
 
     return facts(told) != facts(report) or worth_writing(told.files, report.files)

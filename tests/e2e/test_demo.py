@@ -22,6 +22,7 @@ MASKS = (
     (r"^ *\d+  demo-output", "SIZE  demo-output"),
     (r"^\d+\.\d+ s$", "N s"),
     (r"\d+s$", "Ns"),
+    (r" {2,}", "  "),  # columns are as wide as the longest word in them
 )
 
 
