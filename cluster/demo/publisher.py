@@ -4,6 +4,7 @@ In: the server's URL, an API key and secret (environment), a room, one `--user` 
 (`--at`, or lines on stdin). Out: tracks in the room, and one JSON line on stdout per thing done, with the
 instant it was done, so that a test can hold the recording against the plan.
 Must not: run for ever (`--duration`), need anything but `livekit` and `numpy`, import them for its constants.
+One file, long as it is: it travels to its Pod in a ConfigMap, and tests import its constants from it.
 
 What each person's picture shows, in fractions of the picture (so it survives any scaling and letterbox):
 
