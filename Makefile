@@ -10,6 +10,7 @@ READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
 # Test processes: more than cores, for most tests wait for a program of ours.
 JOBS ?= 4
+PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
 .PHONY: help demo test test-fast lint tools unit api e2e bench up deploy down env generate clean
@@ -21,11 +22,12 @@ help:  ## what there is
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
 
-test: lint unit api e2e  ## everything, on a real node with real media
+test: test-fast e2e  ## everything, on a real node with real media
 	@:
 
-test-fast: lint unit api  ## everything but the node
-	@:
+# Both tiers in one run: what waits in one leaves the cores to the other.
+test-fast: lint tools  ## everything but the node
+	@$(PYTEST) tests/unit tests/api
 
 lint: $(READY)  ## style, types, layers
 	@$(BIN)/ruff check $(SOURCES)
@@ -39,10 +41,10 @@ tools: $(READY)
 	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
 
 unit: tools  ## no cluster, no node
-	@$(BIN)/python -m pytest tests/unit -q -n $(JOBS) --dist worksteal
+	@$(PYTEST) tests/unit
 
 api: tools  ## against a real kube-apiserver and etcd
-	@$(BIN)/python -m pytest tests/api -q -n $(JOBS) --dist loadfile
+	@$(PYTEST) tests/api
 
 e2e: $(READY)  ## on the node, with real media
 	@$(CLUSTER) deploy

@@ -25,10 +25,11 @@ CRD = HERE.parents[1] / "crds" / "egresstasks.yaml"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in this folder: `-m "not api"` leaves it out."""
+    """Mark what lies in this folder: `-m "not api"` leaves it out; a module stays in one process."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.api)
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ def busy(
         body = start_body(channel="busy", users=["user1", "user2"])
         task = gateway.start(body).body["task_id"]
         tasks.until_state(task, "PROCESSING", seconds=60)
+        spend(4)
         at = {"joined": people.act("user2", "join")}
         spend(6)
         at["camera-off"] = people.act("user2", "camera-off")

@@ -247,6 +247,6 @@ def test_both_are_heard(whole: Whole) -> None:
 def test_sound_and_picture_are_together(whole: Whole) -> None:
     for offsets in av_offsets(whole.recording, people=PEOPLE).values():
         assert len(offsets.each) >= 12
-        assert abs(offsets.median) < 0.1
-        # One of twenty may be a flash whose frame a busy machine published late.
-        assert sorted(abs(offsets.each))[int(len(offsets.each) * 0.95) - 1] < 0.1
+        assert abs(offsets.median) < 0.06
+        # A frame that a busy machine publishes late moves one flash, not the recording.
+        assert sorted(abs(offsets.each))[int(len(offsets.each) * 0.8)] < 0.1
