@@ -10,7 +10,7 @@ READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
 # Test processes: more than cores, for most tests wait for a program of ours.
 JOBS ?= 4
-PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
 .PHONY: help demo test test-fast lint tools unit api e2e bench up deploy down env generate clean
@@ -22,12 +22,11 @@ help:  ## what there is
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
 
-test: test-fast e2e  ## everything, on a real node with real media
+test: lint unit api e2e  ## everything, on a real node with real media
 	@:
 
-# Both tiers in one run: what waits in one leaves the cores to the other.
-test-fast: lint tools  ## everything but the node
-	@$(PYTEST) tests/unit tests/api
+test-fast: lint unit api  ## everything but the node
+	@:
 
 lint: $(READY)  ## style, types, layers
 	@$(BIN)/ruff check $(SOURCES)
@@ -41,10 +40,10 @@ tools: $(READY)
 	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
 
 unit: tools  ## no cluster, no node
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit --dist worksteal
 
 api: tools  ## against a real kube-apiserver and etcd
-	@$(PYTEST) tests/api
+	@$(PYTEST) tests/api --dist loadfile
 
 e2e: $(READY)  ## on the node, with real media
 	@$(CLUSTER) deploy

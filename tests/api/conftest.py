@@ -5,10 +5,10 @@
 """
 
 import asyncio
-import gc
 import os
 import subprocess
 import uuid
+import weakref
 from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,11 +25,10 @@ CRD = HERE.parents[1] / "crds" / "egresstasks.yaml"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in this folder: `-m "not api"` leaves it out; a module stays in one process."""
+    """Mark what lies in this folder: `-m "not api"` leaves it out."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.api)
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")
@@ -106,9 +105,25 @@ def _half_closed() -> list[SSLProtocol]:
     loop = asyncio.get_running_loop()
     return [
         protocol
-        for protocol in gc.get_objects()
-        if isinstance(protocol, SSLProtocol)
-        and protocol._loop is loop
+        for protocol in _connections
+        if protocol._loop is loop
         and protocol._transport is not None
         and protocol._state.name in {"FLUSHING", "SHUTDOWN"}
     ]
+
+
+_connections: weakref.WeakSet[SSLProtocol] = weakref.WeakSet()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tell_connections() -> Iterator[None]:
+    """Keep the TLS connections that asyncio makes, for as long as they live."""
+    init = SSLProtocol.__init__
+
+    def kept(protocol: SSLProtocol, *args: object, **kwargs: object) -> None:
+        init(protocol, *args, **kwargs)
+        _connections.add(protocol)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SSLProtocol, "__init__", kept)
+        yield
