@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/ready
 CLUSTER := $(BIN)/python -m egress_cluster
 # Test processes: more than cores, for most tests wait for a program of ours.
-JOBS ?= 4
+JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
