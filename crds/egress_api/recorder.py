@@ -10,6 +10,7 @@ from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.page import PageRules, StartRule
 
 
 class SourceConfig(Tolerant):
@@ -46,6 +47,13 @@ class RecorderConfig(Tolerant):
     worker_uid: int | None = None
     url: str | None = None
     web_gl: bool = False
+    start: StartRule = Field(default_factory=StartRule)
+    page_rules: PageRules = Field(
+        default_factory=PageRules, description="Where the page may reach, beside the public internet."
+    )
+    require_sandbox: bool = Field(
+        False, description="Whether a page is refused where the browser's own sandbox can't hold."
+    )
     format: OutputFormat = OutputFormat.HLS
     output_name: str = Field(description="The rendered file name pattern: `{output_name}.m3u8`.")
     segment_seconds: int = 4

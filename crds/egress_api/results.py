@@ -11,6 +11,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, ValidationError
 
 from egress_api.base import PreciseMoment, Tolerant
+from egress_api.page import PageReport
 from egress_api.status import OutputFile
 
 MAX_TERMINATION_BYTES: Final = 3500
@@ -36,6 +37,7 @@ class RecorderReport(Tolerant):
     files: list[OutputFile] = Field(default_factory=list)
     files_total: int = Field(0, ge=0)
     manifest_uri: str | None = None
+    page: PageReport | None = Field(None, description="How far the page is, with layout freestyle.")
     message: str = Field("", description="A sentence for people.")
 
 

@@ -38,6 +38,10 @@ _SOURCE_RULES: Final[list[Rule]] = [
         "rule": "!has(self.channel) || has(self.accessTokenSecretRef)",
         "message": "recording a channel needs spec.accessTokenSecretRef: the Secret with the token to join it",
     },
+    {
+        "rule": "(self.start.when == 'selector') == has(self.start.selector)",
+        "message": "spec.start.selector goes with spec.start.when: selector, and with nothing else",
+    },
 ]
 
 _STOP_RULE: Final[Rule] = {

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from egress_api.base import Strict
 from egress_api.constants import TOKEN_KEY
 from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
 from egress_api.worded import Worded
 
@@ -112,6 +113,9 @@ class EgressTaskSpec(Strict):
         False,
         alias="webGL",
         description="Give the page WebGL (drawn by the processor); with layout freestyle.",
+    )
+    start: StartRule = Field(
+        default_factory=StartRule, description="When the recording of a page begins; with layout freestyle."
     )
     filename_pattern: FilenamePattern = Field(
         "recording",

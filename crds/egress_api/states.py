@@ -48,10 +48,18 @@ class Reason(StrEnum):
     MAX_DURATION_REACHED = "MaxDurationReached"
     IDLE_TIMEOUT = "IdleTimeout"
     SOURCE_CLOSED = "SourceClosed"
+    PAGE_ENDED = "PageEnded"
     # Ended by a fault on the recorder's side
     JOIN_REFUSED = "JoinRefused"
     IDENTITY_TAKEN = "IdentityTaken"
     SOURCE_UNREACHABLE = "SourceUnreachable"
+    PAGE_FORBIDDEN = "PageForbidden"
+    PAGE_UNREACHABLE = "PageUnreachable"
+    PAGE_INSECURE = "PageInsecure"
+    PAGE_HTTP_ERROR = "PageHttpError"
+    PAGE_NOT_READY = "PageNotReady"
+    PAGE_CRASHED = "PageCrashed"
+    SANDBOX_UNAVAILABLE = "SandboxUnavailable"
     STORE_REFUSED = "StoreRefused"
     STORE_UNREACHABLE = "StoreUnreachable"
     OUTPUT_EXISTS = "OutputExists"
@@ -75,10 +83,16 @@ class Reason(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """The conditions of a task, each True, False or Unknown with a reason and a sentence."""
+    """The conditions of a task, each True, False or Unknown with a reason and a sentence.
+
+    PageLoaded, PageReady and FirstFrame are there for pages (layout freestyle) alone.
+    """
 
     ACCEPTED = "Accepted"
     POD_SCHEDULED = "PodScheduled"
+    PAGE_LOADED = "PageLoaded"
+    PAGE_READY = "PageReady"
+    FIRST_FRAME = "FirstFrame"
     RECORDING = "Recording"
     UPLOADED = "Uploaded"
     COMPLETE = "Complete"

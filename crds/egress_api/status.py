@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from egress_api.base import Moment, Tolerant
+from egress_api.page import PageStatus
 from egress_api.states import ConditionStatus, ConditionType, State
 
 MAX_FILES = 50
@@ -17,6 +18,8 @@ class FileKind(StrEnum):
     """What a listed file is."""
 
     PLAYLIST = "playlist"
+    SCREENSHOT = "screenshot"
+    PAGE_LOG = "page-log"
 
 
 class OutputFile(Tolerant):
@@ -26,7 +29,7 @@ class OutputFile(Tolerant):
     uri: str = Field(description="Where the file is, as a URL of the store.", max_length=2048)
     kind: FileKind = Field(description="What the file is.")
     size_bytes: int = Field(description="Bytes in the store; for a playlist, of all its segments.", ge=0)
-    duration_seconds: float = Field(description="Recorded seconds.", ge=0)
+    duration_seconds: float = Field(0.0, description="Recorded seconds; 0 for what has none.", ge=0)
     sha256: str | None = Field(
         None, description="SHA-256 of the file, hex, once it no longer changes.", max_length=64
     )
@@ -76,6 +79,7 @@ class EgressTaskStatus(Tolerant):
     retry_at: Moment | None = Field(
         None, description="When the next attempt begins, while one is waited for."
     )
+    page: PageStatus | None = Field(None, description="The page, with layout freestyle.")
     files: list[OutputFile] = Field(
         default_factory=list, description="Outputs in the store, at most 50.", max_length=MAX_FILES
     )
