@@ -89,7 +89,8 @@ class _Pass:
         if self.task.metadata.deletion_timestamp is not None:
             return self._abandoned()
         if self.status.attempt == 0:
-            self.draft.begin(source=self.task.spec.source)
+            spec = self.task.spec
+            self.draft.begin(source=spec.source, page=spec.layout is Layout.FREESTYLE)
             fault = self._fault_of_task()
             if fault is not None:
                 reason, message = fault

@@ -11,6 +11,8 @@ from egress_api.results import RecorderReport
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import MAX_FILES, MAX_MESSAGE, EgressTaskStatus, OutputFile, with_condition
 
+PAGE_CONDITIONS: Final = (ConditionType.PAGE_LOADED, ConditionType.PAGE_READY, ConditionType.FIRST_FRAME)
+"""What has to happen before a page is recorded, in this order; tasks of channels have no such conditions."""
 FIGURES_SECONDS: Final = 30
 """Sizes and durations are written at most once per this many recorded seconds: a status is no counter."""
 
@@ -55,10 +57,16 @@ class Draft:
         found = self.status.condition(wanted)
         return found is not None and found.status is ConditionStatus.TRUE
 
-    def begin(self, *, source: str | None) -> None:
-        """First sight of a task: every condition is set, none is decided."""
+    def begin(self, *, source: str | None, page: bool = False) -> None:
+        """First sight of a task: every condition is set, none is decided.
+
+        Args:
+            source: what is recorded, in a word.
+            page: whether it is a web page: then its steps are conditions, too.
+        """
         for wanted in ConditionType:
-            self.condition(wanted, ConditionStatus.UNKNOWN, Reason.ACCEPTED)
+            if page or wanted not in PAGE_CONDITIONS:
+                self.condition(wanted, ConditionStatus.UNKNOWN, Reason.ACCEPTED)
         self.condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED)
         self.set(source=source, enqueued_at=self._now, observed_generation=self._generation)
         self.state(State.ENQUEUED, Reason.ACCEPTED, "the task was accepted")
