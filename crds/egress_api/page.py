@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from egress_api.address_entries import check_entry
 from egress_api.base import Strict, Tolerant
 from egress_api.worded import Worded
 
@@ -17,7 +18,7 @@ Selector = Annotated[
     str, Worded(r"^[^\x00-\x1f\x7f]{1,256}$", 256, "must be a CSS selector of at most 256 characters")
 ]
 Port = Annotated[int, Field(ge=1, le=65_535)]
-AddressEntry = Annotated[str, Field(min_length=1, max_length=253)]
+AddressEntry = Annotated[str, Field(min_length=1, max_length=260), AfterValidator(check_entry)]
 
 
 class StartWhen(StrEnum):
