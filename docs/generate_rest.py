@@ -56,11 +56,13 @@ def _leaves(
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
     for name, field in node.get("properties", {}).items():
         here = f"{path}.{name}" if path else name
-        target = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else {}
+        # Optional[X] is X or null: a missing field says the same as null.
+        chosen = next((kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"), {})
+        reference = field.get("$ref") or chosen.get("$ref", "")
+        target = definitions[reference.rpartition("/")[2]] if reference else {}
         if target.get("type") == "object":
             yield from _leaves(target, definitions, here)
         else:
-            chosen = next((kind for kind in field.get("anyOf", ()) if kind["type"] != "null"), {})
             yield here, {**target, **chosen, **field}, name in node.get("required", ())
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from egress_api.base import PreciseMoment
 from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, check_pattern
 from egress_api.spec import (
     Channel,
@@ -59,6 +60,9 @@ class StartPayload(Body):
     )
     url: PageUrl | None = Field(None, description="The page to record; with freestyle.")
     web_gl: bool | None = Field(None, alias="webGL", description="Give the page WebGL; with freestyle.")
+    start: StartRule | None = Field(
+        None, description="When the recording of the page begins; absent is {when: load}; with freestyle."
+    )
     filename_pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
         "recording", description="Name of the outputs; {date}, {time}, {region} and more are filled in."
     )
@@ -78,7 +82,7 @@ class StartPayload(Body):
     @model_validator(mode="after")
     def _fields_of_the_layout(self) -> Self:
         flat_only = ("channel", "access_token", "worker_uid", "users")
-        freestyle_only = ("url", "web_gl")
+        freestyle_only = ("url", "web_gl", "start")
         needed: tuple[str, ...]
         foreign: tuple[str, ...]
         match self.layout:
@@ -134,6 +138,7 @@ class StartRequest(Body):
             users=asked.users or [],
             url=asked.url,
             web_gl=bool(asked.web_gl),
+            start=asked.start or StartRule(),
             filename_pattern=asked.filename_pattern,
             format=asked.format,
             segment_seconds=asked.segment_seconds,
@@ -179,6 +184,7 @@ class StatusPayload(Body):
     users: list[str] | None = None
     url: str | None = None
     web_gl: bool | None = Field(None, alias="webGL")
+    start: StartRule | None = None
     files: list[str] = Field(description="Names of the outputs so far.")
     format: OutputFormat
     video: Video
@@ -196,6 +202,7 @@ class StatusAnswer(Body):
     created_at: PreciseMoment
     started_at: PreciseMoment | None = None
     stopped_at: PreciseMoment | None = None
+    page: PageStatus | None = Field(None, description="The page, with freestyle, once its browser runs.")
     outputs: list[OutputFile] = Field(
         default_factory=list, description="The files with URI, size and duration."
     )
@@ -220,6 +227,7 @@ class StatusAnswer(Body):
                 users=None if page else list(spec.users),
                 url=spec.url,
                 web_gl=spec.web_gl if page else None,
+                start=spec.start if page else None,
                 files=[file.name for file in status.files],
                 format=spec.format,
                 video=spec.video,
@@ -230,6 +238,7 @@ class StatusAnswer(Body):
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
+            page=status.page,
             outputs=list(status.files),
             manifest_uri=status.manifest_uri,
         )

@@ -72,6 +72,8 @@ def _bad_page(what: str, path: str, value: Any, sentence: str) -> BadStart:
     return BadStart(what, {**PAGE, path: value}, "/" + path.replace(".", "/"), sentence)
 
 
+_SELECTOR = "start.selector goes with start.when: selector"
+
 BAD_STARTS: list[BadStart] = [
     _bad("a request_id with a dash", "request_id", "m2d3-k03l", "must be 1 to 32 letters and digits"),
     _bad("a request_id of 33 characters", "request_id", "a" * 33, "must be 1 to 32 letters and digits"),
@@ -95,6 +97,7 @@ BAD_STARTS: list[BadStart] = [
     _bad("flat without an access_token", "payload.access_token", ABSENT, "is needed with layout flat"),
     _bad("flat with a url", "payload.url", "http://canvas.good.example", "does not go with layout flat"),
     _bad("flat with webGL", "payload.webGL", False, "does not go with layout flat"),
+    _bad("flat with a start rule", "payload.start", {"when": "load"}, "does not go with layout flat"),
     _bad("an empty channel", "payload.channel", "", "must be 1 to 64 letters"),
     _bad("a channel of 65 characters", "payload.channel", "c" * 65, "must be 1 to 64 letters"),
     _bad("a channel with a space", "payload.channel", "my room", "must be 1 to 64 letters"),
@@ -149,6 +152,18 @@ BAD_STARTS: list[BadStart] = [
     _bad_page("a url with a space", "payload.url", "http://good.example/a b", "or spaces"),
     _bad_page("a url of 1025", "payload.url", "http://good.example/" + "a" * 1005, "at most 1024"),
     _bad_page("a url without a host", "payload.url", "http://", "with a host"),
+    _bad_page("another start", "payload.start.when", "idle", "must be 'load', 'console' or 'selector'"),
+    _bad_page("a start by selector without one", "payload.start", {"when": "selector"}, _SELECTOR),
+    _bad_page(
+        "a selector with another start", "payload.start", {"when": "load", "selector": "#a"}, _SELECTOR
+    ),
+    _bad_page("a selector alone", "payload.start", {"selector": "#a"}, _SELECTOR),
+    _bad_page("an empty selector", "payload.start.selector", "", "must be a CSS selector of at most 256"),
+    _bad_page("no time to start in", "payload.start.timeoutSeconds", 0, "must be at least 1"),
+    _bad_page("301 s to start in", "payload.start.timeoutSeconds", 301, "must be at most 300"),
+    _bad_page("another end of waiting", "payload.start.onTimeout", "retry", "must be 'start' or 'fail'"),
+    _bad_page("a start in snake case", "payload.start.on_timeout", "start", "unknown field"),
+    _bad_page("a start that is a text", "payload.start", "load", "must be an object"),
 ]
 """Refused with 400; each names its field."""
 

@@ -45,6 +45,7 @@ async def test_a_channel_becomes_a_task(gateway: Client, admin: Admin) -> None:
         "workerUid": 42,
         "users": ["user1", "user2"],
         "webGL": False,
+        "start": {"when": "load", "timeoutSeconds": 30, "onTimeout": "fail"},
         "filenamePattern": "file_output",
         "format": "hls",
         "segmentSeconds": 4,
@@ -80,6 +81,13 @@ async def test_a_page_becomes_a_task_without_a_secret(gateway: Client, admin: Ad
     assert (spec["layout"], spec["url"]) == ("freestyle", "http://your_freestyle_canvas.good.example")
     assert not {"channel", "accessTokenSecretRef", "workerUid"} & set(spec)
     assert admin.secrets() == []
+
+
+async def test_a_pages_start_rule_reaches_its_task(gateway: Client, admin: Admin) -> None:
+    rule = {"when": "selector", "selector": "#ready", "timeoutSeconds": 60, "onTimeout": "start"}
+    answer = await gateway.post(START, json=changed(START_FREESTYLE, {"payload.start": rule}))
+    assert answer.status == 202
+    assert admin.task((await answer.json())["task_id"])["spec"]["start"] == rule
 
 
 async def test_the_token_stands_in_its_secret_and_nowhere_else(

@@ -50,7 +50,21 @@ async def test_a_page_is_shown_as_a_page(gateway: Client) -> None:
     payload = (await (await gateway.get(f"{START}/{task}")).json())["payload"]
     assert (payload["layout"], payload["url"]) == ("freestyle", "http://your_freestyle_canvas.good.example")
     assert payload["webGL"] is False
+    assert payload["start"] == {"when": "load", "timeoutSeconds": 30, "onTimeout": "fail"}
     assert not {"channel", "users", "access_token"} & set(payload)
+
+
+async def test_how_a_page_does_is_shown(gateway: Client, admin: Admin) -> None:
+    task = await start(gateway, START_FREESTYLE)
+    assert "page" not in await (await gateway.get(f"{START}/{task}")).json()
+    page = {"sandbox": "off", "httpStatus": 503, "reloads": 1}
+    admin.set_status(task, state="PROCESSING", page=page)
+
+    async def seen() -> bool:
+        body = await (await gateway.get(f"{START}/{task}")).json()
+        return bool(body.get("page") == page)
+
+    await until("the page is seen", seen)
 
 
 async def test_a_body_with_a_request_id_may_come_along(gateway: Client) -> None:
