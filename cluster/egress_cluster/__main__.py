@@ -67,6 +67,7 @@ def deploy() -> None:
         cluster.up()
         demo.up(cluster, engine=found, settings=settings)
         deployment.deploy(cluster, engine=found, settings=settings)
+        demo.serve_pages(cluster, settings=settings)
         images.tidy(engine=found, settings=settings)
 
 
