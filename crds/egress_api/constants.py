@@ -17,6 +17,8 @@ APP_LABEL: Final = f"{GROUP}/app-id"
 TASK_LABEL: Final = f"{GROUP}/task"
 TASK_UID_LABEL: Final = f"{GROUP}/task-uid"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+LAYOUT_LABEL: Final = f"{GROUP}/layout"
+"""Of recorder Pods: the chart's NetworkPolicy for pages finds them by it."""
 
 REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 """On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
@@ -28,6 +30,8 @@ TOKEN_KEY: Final = "access_token"  # noqa: S105 - the name of a Secret's key, no
 TOKEN_DIR: Final = "/run/egress/token"  # noqa: S105 - a path
 STORE_CREDENTIALS_DIR: Final = "/run/egress/store"
 SPOOL_DIR: Final = "/spool"
+SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
+"""Where a browser shares pictures between its processes: memory, with pages only."""
 TERMINATION_LOG: Final = "/dev/termination-log"
 
 RECORDER_CONTAINER: Final = "recorder"

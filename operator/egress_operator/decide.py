@@ -316,7 +316,7 @@ class _Pass:
         if not image_of(spec.layout, self.settings):
             return (
                 Reason.LAYOUT_NOT_SUPPORTED,
-                f"layout {spec.layout} can't be recorded here: the operator has no image for it (recorder.webImage)",
+                f"layout {spec.layout} can't be recorded here: the operator has no image for it (recorder.web.image)",
             )
         match spec.layout:
             case Layout.FLAT:

@@ -13,12 +13,14 @@ from egress_api.constants import (
     APP_LABEL,
     ATTEMPT_LABEL,
     KIND,
+    LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     RECORDER_CONFIG_ENV,
     RECORDER_CONTAINER,
     RECORDER_PORT,
     RESULTS_FINALIZER,
+    SHM_DIR,
     SPOOL_DIR,
     STORE_CREDENTIALS_DIR,
     TASK_LABEL,
@@ -32,11 +34,13 @@ from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
 from egress_api.recorder import RecorderConfig, StoreConfig
 from egress_api.task import EgressTask
-from egress_operator.settings import Settings
+from egress_operator.settings import RecorderSettings, Settings
 
 USER_ID: Final = 10001
 """Of the recorder's image: a number, so that the kubelet can see that it isn't root."""
 DEADLINE_MARGIN_SECONDS: Final = 300
+BROWSER_START_SECONDS: Final = 30
+"""Display, sound and browser, on a cold and busy node, before a page's own time begins."""
 NODE_TOLERATION_SECONDS: Final = 30
 _TMP_SIZE: Final = "512Mi"
 _SECRET_MODE: Final = 0o440
@@ -45,7 +49,7 @@ _SECRET_MODE: Final = 0o440
 def image_of(layout: Layout, settings: Settings) -> str:
     """Return the image that records this layout; empty when there is none."""
     recorder = settings.recorder
-    return recorder.web_image if layout is Layout.FREESTYLE else recorder.image
+    return recorder.web.image if layout is Layout.FREESTYLE else recorder.image
 
 
 def store_folder(task: EgressTask, settings: Settings) -> str:
@@ -87,6 +91,9 @@ def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> Re
         worker_uid=spec.worker_uid,
         url=spec.url,
         web_gl=spec.web_gl,
+        start=spec.start,
+        page_rules=settings.pages.of(spec.app_id),
+        require_sandbox=settings.recorder.web.require_sandbox,
         format=spec.format,
         output_name=name,
         segment_seconds=spec.segment_seconds,
@@ -97,10 +104,16 @@ def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> Re
         token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref else None,
         max_duration_seconds=spec.limits.max_duration_seconds,
         idle_timeout_seconds=spec.limits.idle_timeout_seconds,
-        join_timeout_seconds=settings.recorder.join_timeout_seconds,
+        join_timeout_seconds=_join_seconds(task, settings),
         spool_bytes=quantity_bytes(settings.recorder.spool_size),
         finalize_seconds=settings.recorder.grace_seconds,
     )
+
+
+def _join_seconds(task: EgressTask, settings: Settings) -> int:
+    if task.spec.layout is Layout.FREESTYLE:
+        return task.spec.start.timeout_seconds + BROWSER_START_SECONDS
+    return settings.recorder.join_timeout_seconds
 
 
 def quantity_bytes(quantity: str) -> int:
@@ -114,6 +127,7 @@ _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str, Any]:
     """Return the Pod of an attempt, ready to be created."""
     meta, recorder, limits = task.metadata, settings.recorder, task.spec.limits
+    page = task.spec.layout is Layout.FREESTYLE
     config = recorder_config(task, attempt=attempt, settings=settings)
     volumes, mounts = _volumes(task, settings)
     spec: dict[str, Any] = {
@@ -132,7 +146,7 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
             "runAsGroup": USER_ID,
             "fsGroup": USER_ID,
             "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
+            "seccompProfile": _seccomp_profile(task.spec.layout, recorder),
         },
         "tolerations": [*_node_tolerations(), *recorder.tolerations],
         "containers": [
@@ -147,7 +161,7 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
                     }
                 ],
                 "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
-                "resources": recorder.resources,
+                "resources": recorder.web.resources if page else recorder.resources,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -174,6 +188,8 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
         "imagePullSecrets": [{"name": name} for name in recorder.image_pull_secrets],
     }
     spec.update({key: value for key, value in optional.items() if value})
+    if page and not recorder.web.host_users:
+        spec["hostUsers"] = False
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -188,6 +204,7 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
                 TASK_LABEL: meta.name,
                 TASK_UID_LABEL: meta.uid,
                 ATTEMPT_LABEL: str(attempt),
+                LAYOUT_LABEL: task.spec.layout.value,
             },
             "annotations": {
                 **recorder.annotations,
@@ -209,6 +226,12 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
         },
         "spec": spec,
     }
+
+
+def _seccomp_profile(layout: Layout, recorder: RecorderSettings) -> dict[str, str]:
+    if layout is Layout.FREESTYLE and recorder.web.seccomp_profile:
+        return {"type": "Localhost", "localhostProfile": recorder.web.seccomp_profile}
+    return {"type": "RuntimeDefault"}
 
 
 def _probe(path: str, **timing: int) -> dict[str, Any]:
@@ -237,6 +260,11 @@ def _volumes(task: EgressTask, settings: Settings) -> tuple[list[dict[str, Any]]
         {"name": "spool", "mountPath": SPOOL_DIR},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount of the Pod's own
     ]
+
+    if task.spec.layout is Layout.FREESTYLE:
+        size = settings.recorder.web.shm_size
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}})
+        mounts.append({"name": "shm", "mountPath": SHM_DIR})
 
     def mount_secret(name: str, path: str, secret: dict[str, Any]) -> None:
         volumes.append({"name": name, "secret": {"defaultMode": _SECRET_MODE, **secret}})

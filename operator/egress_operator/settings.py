@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from egress_api.app_rules import AppPageRules
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
 
@@ -23,6 +24,7 @@ DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
 ENV_PREFIX: Final = "EGRESS_OPERATOR_"
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 FOLDER_TOKENS: Final = ("app_id", "task_id", "region", "namespace")
+QUANTITY: Final = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
 
 
 def _check_folder(folder: str) -> str:
@@ -90,13 +92,51 @@ def _default_resources() -> dict[str, dict[str, str]]:
     }
 
 
+def _default_web_resources() -> dict[str, dict[str, str]]:
+    return {
+        "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"},
+    }
+
+
+class WebSettings(_Part):
+    """What is different in a Pod that records a web page."""
+
+    image: str = Field(
+        "",
+        description="Image for web pages, its whole reference; without one, layout freestyle ends in FAILED "
+        "LayoutNotSupported.",
+    )
+    resources: dict[str, dict[str, str]] = Field(
+        default_factory=_default_web_resources,
+        description="Requests and limits of a recorder with a browser; its shared memory counts as memory.",
+    )
+    shm_size: str = Field(
+        "512Mi",
+        pattern=QUANTITY,
+        description="Size of the browser's shared memory (/dev/shm).",
+    )
+    seccomp_profile: str = Field(
+        "",
+        description="Seccomp profile on the nodes, below the kubelet's seccomp folder, that lets the browser's sandbox "
+        "work; empty is the runtime's default, under which it seldom does.",
+    )
+    host_users: bool = Field(
+        True,
+        description="False gives the Pod a user namespace of its own, where nodes support that: root in it is nobody.",
+    )
+    require_sandbox: bool = Field(
+        False,
+        description="Whether pages are refused (FAILED SandboxUnavailable) where the browser's sandbox can't hold.",
+    )
+
+
 class RecorderSettings(_Part):
     """The Pod that records."""
 
     image: str = Field(min_length=1, description="Image for channels.")
-    web_image: str = Field(
-        "",
-        description="Image for web pages; without one, layout freestyle ends in FAILED LayoutNotSupported.",
+    web: WebSettings = Field(
+        default_factory=WebSettings, description="What is different in a Pod that records a web page."
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         "IfNotPresent", description="When the kubelet pulls the image."
@@ -106,7 +146,7 @@ class RecorderSettings(_Part):
     )
     resources: dict[str, dict[str, str]] = Field(
         default_factory=_default_resources,
-        description="Requests and limits of the recorder; the CPU limit also sets the encoder's threads.",
+        description="Requests and limits of a recorder of channels; the CPU limit also sets the encoder's threads.",
     )
     service_account_name: str = Field(
         "",
@@ -132,11 +172,14 @@ class RecorderSettings(_Part):
         description="Seconds from SIGTERM for the end of the recording and the last uploads.",
     )
     join_timeout_seconds: int = Field(
-        30, ge=1, le=600, description="Seconds in which the recorder must have joined its source."
+        30,
+        ge=1,
+        le=600,
+        description="Seconds in which the recorder must have joined its channel; pages have start.timeoutSeconds.",
     )
     spool_size: str = Field(
         "2Gi",
-        pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$",
+        pattern=QUANTITY,
         description="Size of the spool: what is recorded and not uploaded yet.",
     )
 
@@ -178,6 +221,9 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(description="Where recordings go.")
     sources: SourcesSettings = Field(
         default_factory=SourcesSettings, description="Which backend carries which app's channels."
+    )
+    pages: AppPageRules = Field(
+        default_factory=AppPageRules, description="Where the pages of each app may reach."
     )
     recorder: RecorderSettings = Field(description="The Pod that records.")
     image_pull_patience_seconds: int = Field(

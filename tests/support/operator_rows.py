@@ -279,7 +279,7 @@ def _first_rows() -> Iterator[Row]:
         reason="StoppedBeforeStart",
     )
     yield Row(
-        when="is a web page, and the operator has no webImage",
+        when="is a web page, and the operator has no image for pages (recorder.web.image)",
         task=task(
             layout="freestyle", channel=None, access_token_secret_ref=None, url="https://page.example/x"
         ),

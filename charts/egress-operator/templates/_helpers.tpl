@@ -76,7 +76,7 @@ app.kubernetes.io/part-of: egress-operator
 {{- if .Values.sources.default.url -}}
 {{- $_ := set $sources "default" .Values.sources.default -}}
 {{- end -}}
-{{- $pod := pick $recorder "webImage" "resources" "spoolSize" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
+{{- $pod := pick $recorder "web" "resources" "spoolSize" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
 {{- $_ := set $pod "image" (include "egress.image" (dict "root" . "image" $recorder.image)) -}}
 {{- $_ := set $pod "imagePullPolicy" $recorder.image.pullPolicy -}}
 {{- $_ := set $pod "imagePullSecrets" .Values.imagePullSecrets -}}
@@ -86,9 +86,72 @@ app.kubernetes.io/part-of: egress-operator
 {{- $_ := set $config "region" .Values.region -}}
 {{- $_ := set $config "store" .Values.store -}}
 {{- $_ := set $config "sources" $sources -}}
+{{- $_ := set $config "pages" (pick .Values.pages "default" "apps") -}}
 {{- $_ := set $config "recorder" $pod -}}
 {{- $_ := set $config "metricsPort" 8080 -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* "yes" where recorders of pages have a NetworkPolicy of their own. */}}
+{{- define "egress.pagesPolicy" -}}
+{{- if and .Values.recorder.web.image .Values.pages.networkPolicy.enabled -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Every set of rules for pages, as a JSON list. */}}
+{{- define "egress.pageRules" -}}
+{{- $rules := list .Values.pages.default -}}
+{{- range .Values.pages.apps -}}{{- $rules = append $rules . -}}{{- end -}}
+{{- $rules | toJson -}}
+{{- end -}}
+
+{{/* Host and port of the store, where its options name an endpoint, as a JSON object. */}}
+{{- define "egress.storeEndpoint" -}}
+{{- $options := .Values.store.options -}}
+{{- $endpoint := $options.endpoint | default $options.aws_endpoint | default "" -}}
+{{- $url := urlParse $endpoint -}}
+{{- $host := regexReplaceAll ":[0-9]+$" $url.host "" -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (eq $url.scheme "http" | ternary "80" "443") | int -}}
+{{- dict "scheme" $url.scheme "host" $host "port" $port | toJson -}}
+{{- end -}}
+
+{{/* The ports that recorders of pages may reach at public addresses: those of the rules, and the store's. */}}
+{{- define "egress.pagePorts" -}}
+{{- $store := include "egress.storeEndpoint" . | fromJson -}}
+{{- $ports := list -}}
+{{- if not (hasPrefix "file://" .Values.store.url) -}}{{- $ports = append $ports (int $store.port) -}}{{- end -}}
+{{- range include "egress.pageRules" . | fromJsonArray -}}
+{{- range .ports | default (list 80 443) -}}{{- $ports = append $ports (int .) -}}{{- end -}}
+{{- range .allow -}}
+{{- with regexFind "^([^:]+|\\[.*\\]):[0-9]+$" . -}}{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/* The networks and addresses among the entries of allow, as a JSON list of networks. */}}
+{{- define "egress.pageNetworks" -}}
+{{- $networks := list -}}
+{{- range include "egress.pageRules" . | fromJsonArray -}}
+{{- range .allow -}}
+{{- $address := regexReplaceAll "^\\[(.*)\\](:[0-9]+)?$" . "${1}" -}}
+{{- if contains "/" . -}}{{- $networks = append $networks . -}}
+{{- else if regexMatch "^[0-9]+(\\.[0-9]+){3}(:[0-9]+)?$" . -}}{{- $networks = append $networks (printf "%s/32" (regexReplaceAll ":[0-9]+$" . "")) -}}
+{{- else if regexMatch ":.*:" $address -}}{{- $networks = append $networks (printf "%s/128" $address) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $networks | uniq | toJson -}}
+{{- end -}}
+
+{{/* The hosts among the entries of allow, as a JSON list: a NetworkPolicy can't name them. */}}
+{{- define "egress.pageHosts" -}}
+{{- $hosts := list -}}
+{{- range include "egress.pageRules" . | fromJsonArray -}}
+{{- range .allow -}}
+{{- if not (or (contains "/" .) (regexMatch "^[0-9.]+(:[0-9]+)?$" .) (regexMatch ":.*:" .)) -}}{{- $hosts = append $hosts . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $hosts | uniq | toJson -}}
 {{- end -}}
 
 {{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}

@@ -59,6 +59,14 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             "egress": [{"ports": [{"protocol": "UDP", "port": 53}]}],
         }
     },
+    "web pages": {
+        "recorder": {"web": {"image": "registry.example/web:1", "seccompProfile": "egress/chromium.json"}},
+        "pages": {
+            "default": {"allow": ["pages.media:8080", "10.1.0.0/16", "fd00::1"]},
+            "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 9000}]}]},
+        },
+        "networkPolicy": {"egress": [{"ports": [{"protocol": "UDP", "port": 53}]}]},
+    },
     "nothing optional": {
         "crds": {"install": False},
         "networkPolicy": {"enabled": False},

@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 import tomllib
+from ipaddress import ip_network
 from typing import Any
 
 import yaml
 
+from egress_api import address_ranges
+from egress_api.address_ranges import Network
 from egress_operator.settings import Settings
 from support.charts import CHART, REPOSITORY, render
 
-SET_BY_TEMPLATES = {"namespaces", "region", "store", "sources", "recorder", "metricsPort"}
+SET_BY_TEMPLATES = {"namespaces", "region", "store", "sources", "pages", "recorder", "metricsPort"}
+MOVED = {"recorder.webImage"}
+"""Values that the schema still takes, so that a sentence can say where they are now."""
 RECORDER_SET_BY_TEMPLATES = {"image", "imagePullPolicy", "imagePullSecrets", "serviceAccountName"}
 
 
@@ -53,7 +58,7 @@ def test_the_schema_knows_the_values_and_no_others() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema["properties"].pop("global")  # Helm adds it by itself
-    assert _schema_keys(schema, schema) == _value_keys(values, schema, schema)
+    assert _schema_keys(schema, schema) == _value_keys(values, schema, schema) | MOVED
 
 
 def test_the_charts_version_is_the_distributions() -> None:
@@ -79,6 +84,28 @@ def test_the_defaults_are_the_operators_own() -> None:
     for name in set(recorder) - RECORDER_SET_BY_TEMPLATES:
         assert values["recorder"][name] == recorder[name], name
     assert values["store"]["folder"] == theirs["store"]["folder"]
+    assert {name: values["pages"][name] for name in theirs["pages"]} == theirs["pages"]
+
+
+def test_the_networks_closed_to_pages_are_those_that_the_recorder_refuses() -> None:
+    blocks = yaml.safe_load((CHART / "files" / "special-networks.yaml").read_text())
+    closed = [ip_network(text) for block in blocks.values() for text in block["except"]]
+    open_to_pages = [ip_network(block["cidr"]) for block in blocks.values()]
+    for special in address_ranges._SPECIAL:
+        fenced = any(_within(special.network, network) for network in closed)
+        outside = not any(
+            special.network.overlaps(network)
+            for network in open_to_pages
+            if network.version == special.network.version
+        )
+        assert fenced or outside, special
+    for network in closed:
+        edges = network.network_address, network.broadcast_address
+        assert all(address_ranges.special_range(edge) for edge in edges), network
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
 _PRINT_ROWS = (

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from egress_api.constants import GROUP, MANAGED_BY, MANAGED_BY_LABEL, TASK_LABEL
-from support.charts import CHART, RELEASE, Rendered, render
+from egress_api.constants import GROUP, LAYOUT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, TASK_LABEL
+from support.charts import CHART, RELEASE, Rendered, merged, render
 
 Rules = set[tuple[str, str, str]]
 
@@ -165,6 +165,76 @@ def test_listed_egress_rules_close_the_rest() -> None:
     spec = render({"networkPolicy": {"egress": rules}}).one("NetworkPolicy", "egress-recorder")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["egress"] == rules
+
+
+PAGES: dict[str, Any] = {"recorder": {"web": {"image": "web:1"}}}
+
+
+def _page_rules(values: dict[str, Any]) -> list[dict[str, Any]]:
+    spec = render(merged(PAGES, values)).one("NetworkPolicy", "egress-recorder-pages")["spec"]
+    assert spec["policyTypes"] == ["Egress"]
+    return list(spec["egress"])
+
+
+def test_pages_reach_names_and_public_addresses_alone() -> None:
+    rendered = render({**PAGES, "namespaces": ["media", "team-a"]})
+    policy = rendered.one("NetworkPolicy", "egress-recorder-pages", namespace="team-a")
+    assert policy["spec"]["podSelector"] == {
+        "matchLabels": {MANAGED_BY_LABEL: MANAGED_BY, LAYOUT_LABEL: "freestyle"}
+    }
+    dns, public = policy["spec"]["egress"]
+    assert dns == {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
+    assert [port["port"] for port in public["ports"]] == [443, 80]
+    assert [block["ipBlock"]["cidr"] for block in public["to"]] == ["0.0.0.0/0", "2000::/3"]
+    closed = public["to"][0]["ipBlock"]["except"]
+    assert {"10.0.0.0/8", "169.254.0.0/16", "127.0.0.0/8", "100.64.0.0/10"} <= set(closed)
+
+
+def test_what_rules_open_is_open_in_the_network_as_far_as_it_has_an_address() -> None:
+    allow = ["pages.media:8080", "10.1.0.0/16", "10.2.3.4:81", "fd00::1", "[fd00::2]:82", "plain.media"]
+    _, public = _page_rules({"pages": {"default": {"allow": allow}, "apps": {"a": {"ports": [8443]}}}})
+    assert [block["ipBlock"]["cidr"] for block in public["to"][2:]] == [
+        "10.1.0.0/16",
+        "10.2.3.4/32",
+        "fd00::1/128",
+        "fd00::2/128",
+    ]
+    assert {port["port"] for port in public["ports"]} == {80, 443, 8080, 81, 82, 8443}
+
+
+@pytest.mark.parametrize(
+    ("store", "port"),
+    [
+        ({"options": {"endpoint": "https://s3.good.example:9443"}}, 9443),
+        ({"options": {"endpoint": "http://s3.good.example", "allow_http": "true"}}, 80),
+        ({"options": {}}, 443),
+    ],
+)
+def test_recordings_of_pages_reach_a_public_store_on_its_own_port(store: dict[str, Any], port: int) -> None:
+    _, public = _page_rules({"store": store, "pages": {"default": {"ports": [8080]}}})
+    assert {found["port"] for found in public["ports"]} == {8080, port}
+
+
+def test_more_rules_for_pages_stand_as_they_are_given() -> None:
+    more = [{"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 9000}]}]
+    assert _page_rules({"pages": {"networkPolicy": {"allow": more}}})[2:] == more
+
+
+def test_what_channels_need_opens_nothing_for_pages() -> None:
+    rules = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
+    rendered = render(merged(PAGES, {"networkPolicy": {"egress": rules}}))
+    assert rendered.one("NetworkPolicy", "egress-recorder")["spec"]["policyTypes"] == ["Ingress"]
+    channels = rendered.one("NetworkPolicy", "egress-recorder-channels")["spec"]
+    assert channels["egress"] == rules
+    assert {"key": LAYOUT_LABEL, "operator": "NotIn", "values": ["freestyle"]} in channels["podSelector"][
+        "matchExpressions"
+    ]
+
+
+@pytest.mark.parametrize("values", [{}, {**PAGES, "pages": {"networkPolicy": {"enabled": False}}}])
+def test_no_policy_for_pages_where_none_are_recorded_or_none_is_wanted(values: dict[str, Any]) -> None:
+    policies = render(values).all_of("NetworkPolicy")
+    assert [policy["metadata"]["name"] for policy in policies] == ["egress-recorder"]
 
 
 def test_monitors_are_off_and_scrape_all_three_when_on() -> None:

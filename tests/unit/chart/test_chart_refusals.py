@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.charts import ENOUGH, RefusedError, merged, render_exactly
+from support.charts import ENOUGH, RefusedError, merged, render, render_exactly
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,43 @@ BAD = [
         {"recorder": {"graceSeconds": 600}},
         "an uninstall would cut recordings off",
     ),
+    Bad(
+        "the image for pages where it was",
+        {"recorder": {"webImage": "web:1"}},
+        "set recorder.web.image=web:1 instead",
+    ),
+    Bad(
+        "a store that recorders of pages can't reach",
+        {
+            "recorder": {"web": {"image": "web:1"}},
+            "store": {"options": {"endpoint": "http://store.demo.svc:7070"}},
+        },
+        "store.demo.svc is inside your network",
+    ),
+    Bad(
+        "a store by its short name, with pages",
+        {"recorder": {"web": {"image": "web:1"}}, "store": {"options": {"endpoint": "http://minio:9000"}}},
+        "Add a rule that leads there to pages.networkPolicy.allow",
+    ),
+    Bad(
+        "a store at a private address, with pages",
+        {"recorder": {"web": {"image": "web:1"}}, "store": {"options": {"endpoint": "https://172.20.0.3"}}},
+        "172.20.0.3 is inside your network",
+    ),
+    Bad(
+        "a seccomp profile by its full path",
+        {"recorder": {"web": {"seccompProfile": "/var/x.json"}}},
+        "/seccompProfile",
+    ),
+    Bad(
+        "a seccomp profile elsewhere",
+        {"recorder": {"web": {"seccompProfile": "../x.json"}}},
+        "/seccompProfile",
+    ),
+    Bad("no ports for pages", {"pages": {"default": {"ports": []}}}, "/pages/default/ports"),
+    Bad("a port that is none", {"pages": {"apps": {"a": {"ports": [0]}}}}, "/pages/apps/a/ports/0"),
+    Bad("a rule with a wildcard", {"pages": {"default": {"allow": ["*.x"]}}}, "/pages/default/allow/0"),
+    Bad("a misspelt rule", {"pages": {"apps": {"a": {"alow": ["x"]}}}}, "'alow' not allowed"),
     Bad("a misspelt value", {"storage": {}}, "'storage' not allowed"),
     Bad("a misspelt nested value", {"gateway": {"replica": 2}}, "'replica' not allowed"),
     Bad("a misspelt setting", {"operator": {"settings": {"worker": 2}}}, "'worker' not allowed"),
@@ -85,5 +122,17 @@ def test_defaults_alone_ask_for_the_store_first() -> None:
 
 def test_web_pages_alone_need_no_source() -> None:
     render_exactly(
-        {"store": {"url": "s3://recordings"}, "recorder": {"webImage": "registry.example/recorder-web:1"}}
+        {"store": {"url": "s3://recordings"}, "recorder": {"web": {"image": "registry.example/web:1"}}}
     )
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {"networkPolicy": {"enabled": False}},
+        {"networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}]}]}},
+    ],
+)
+def test_a_store_in_the_cluster_is_fine_for_pages_that_reach_it(pages: dict[str, Any]) -> None:
+    store = {"options": {"endpoint": "http://store.demo.svc:7070"}}
+    render({"store": store, "recorder": {"web": {"image": "web:1"}}, "pages": pages})

@@ -192,7 +192,7 @@ def test_a_summary_whose_reason_is_no_word_still_ends_the_task() -> None:
 def test_the_refusal_of_a_page_names_the_setting() -> None:
     row = next(row for row in ROWS if row.reason == "LayoutNotSupported")
 
-    assert "recorder.webImage" in decided(row).status.message
+    assert "recorder.web.image" in decided(row).status.message
 
 
 def test_a_message_too_long_for_a_status_is_cut() -> None:

@@ -65,6 +65,33 @@ def test_the_environment_alone_is_enough(tmp_path: Path, monkeypatch: pytest.Mon
     assert Settings.load(tmp_path / "none.yaml").recorder.image == "egress-recorder:1"
 
 
+def test_pages_in_the_words_of_the_chart(file: Path) -> None:
+    web = "{image: web:1, shmSize: 1Gi, seccompProfile: egress/chromium.json, hostUsers: false, requireSandbox: true}"
+    pages = "{default: {deny: [bad.example]}, apps: {big: {allow: ['pages.media:8080'], ports: [443]}}}"
+    file.write_text(FILE.replace("graceSeconds: 60", f"graceSeconds: 60, web: {web}") + f"pages: {pages}\n")
+    settings = Settings.load(file)
+
+    assert settings.recorder.web.model_dump(exclude={"resources"}) == {
+        "image": "web:1",
+        "shm_size": "1Gi",
+        "seccomp_profile": "egress/chromium.json",
+        "host_users": False,
+        "require_sandbox": True,
+    }
+    assert settings.pages.of("big").allow == ["pages.media:8080"]
+    assert (settings.pages.of("big").deny, settings.pages.of("big").ports) == ([], [443])
+    assert (settings.pages.of("other").deny, settings.pages.of("other").ports) == (["bad.example"], [80, 443])
+
+
+def test_the_environment_may_name_the_image_for_pages(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EGRESS_OPERATOR_RECORDER__WEB__IMAGE", "web:2")
+    monkeypatch.setenv("EGRESS_OPERATOR_PAGES", '{"apps": {"a": {"ports": [8443]}}}')
+    settings = Settings.load(file)
+
+    assert (settings.recorder.web.image, settings.recorder.grace_seconds) == ("web:2", 60)
+    assert settings.pages.of("a").ports == [8443]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -1,11 +1,15 @@
 """The recorder Pod, whole: an extra field, or one that is missing, is noticed."""
 
+import copy
 import json
 from typing import Any
 
 import pytest
 
+from egress_api.app_rules import AppPageRules
+from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
+from egress_api.task import EgressTask
 from egress_operator.pods import build_pod, recorder_config, store_folder
 from egress_operator.settings import Settings
 from support.operator_rows import SETTINGS, task
@@ -51,6 +55,7 @@ POD: dict[str, Any] = {
             "egress-operator.dev/task": "task",
             "egress-operator.dev/task-uid": "task-uid",
             "egress-operator.dev/attempt": "2",
+            "egress-operator.dev/layout": "flat",
         },
         "annotations": {
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -175,23 +180,95 @@ def test_the_recorder_reads_what_it_is_told() -> None:
     assert told == recorder_config(_asked(), attempt=2, settings=SETTINGS)
 
 
-def test_a_page_gets_the_web_image_no_source_and_no_token() -> None:
-    settings = _changed(recorder={"web_image": "egress-recorder-web:1"})
-    page = task(
-        layout="freestyle",
-        channel=None,
-        access_token_secret_ref=None,
-        url="https://Page.example:8443/x",
-        web_gl=True,
-        filename_pattern="{channel}_{layout}",
-    )
-    pod = build_pod(page, attempt=1, settings=settings)
-    config = recorder_config(page, attempt=1, settings=settings)
+def _page(**spec: Any) -> EgressTask:
+    fields = {"channel": None, "access_token_secret_ref": None, "url": "https://Page.example:8443/x", **spec}
+    return task(layout="freestyle", **fields)
 
-    assert pod["spec"]["containers"][0]["image"] == "egress-recorder-web:1"
-    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["spool", "tmp"]
+
+def _web(**changes: Any) -> Settings:
+    return _changed(recorder={"web": {"image": "egress-recorder-web:1", **changes}})
+
+
+def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> None:
+    pod = build_pod(_page(), attempt=2, settings=_web())
+
+    pod["spec"]["containers"][0].pop("env")
+    want = copy.deepcopy(POD)
+    want["metadata"]["labels"]["egress-operator.dev/layout"] = "freestyle"
+    (recorder,) = want["spec"]["containers"]
+    recorder["image"] = "egress-recorder-web:1"
+    recorder["resources"] = {
+        "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"},
+    }
+    recorder["volumeMounts"][2:] = [{"name": "shm", "mountPath": "/dev/shm"}]
+    want["spec"]["volumes"][2:] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}]
+    assert pod == want
+
+
+def test_a_page_has_no_source_and_no_token() -> None:
+    config = recorder_config(
+        _page(web_gl=True, filename_pattern="{channel}_{layout}"), attempt=1, settings=_web()
+    )
+
     assert (config.source, config.token_file, config.web_gl) == (None, None, True)
     assert config.output_name == "page.example_freestyle"
+
+
+def test_a_pages_recorder_is_told_when_to_begin_and_where_it_may_reach() -> None:
+    settings = _web(require_sandbox=True).model_copy(
+        update={"pages": AppPageRules(apps={"demo": PageRules(allow=["pages.media:8080"], ports=[443])})}
+    )
+    start = {"when": "selector", "selector": "#go", "timeout_seconds": 90, "on_timeout": "start"}
+    page = _page(start=start)
+    (env,) = build_pod(page, attempt=1, settings=settings)["spec"]["containers"][0]["env"]
+    config = RecorderConfig.model_validate_json(env["value"])
+
+    assert config.start == StartRule.model_validate(start)
+    assert config.page_rules == PageRules(allow=["pages.media:8080"], ports=[443])
+    assert config.require_sandbox
+    assert config.join_timeout_seconds == 90 + 30
+
+
+def test_a_page_of_an_app_without_rules_has_the_default_ones() -> None:
+    settings = _web().model_copy(
+        update={"pages": AppPageRules(default=PageRules(deny=["a.example"]), apps={"other": PageRules()})}
+    )
+
+    assert recorder_config(_page(), attempt=1, settings=settings).page_rules.deny == ["a.example"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "want"),
+    [
+        (
+            {"seccomp_profile": "egress/chromium.json"},
+            "securityContext",
+            {
+                **POD["spec"]["securityContext"],
+                "seccompProfile": {"type": "Localhost", "localhostProfile": "egress/chromium.json"},
+            },
+        ),
+        ({"host_users": False}, "hostUsers", False),
+        (
+            {"shm_size": "1Gi"},
+            "volumes",
+            [
+                *POD["spec"]["volumes"][:2],
+                {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+            ],
+        ),
+    ],
+)
+def test_what_is_set_for_pages_stands_in_their_pods_alone(
+    changes: dict[str, Any], key: str, want: Any
+) -> None:
+    settings, plain = _web(**changes), _web()
+    page, channel = (build_pod(asked, attempt=1, settings=settings)["spec"] for asked in (_page(), task()))
+
+    assert page[key] == want
+    assert {**page, key: None} == {**build_pod(_page(), attempt=1, settings=plain)["spec"], key: None}
+    assert channel == build_pod(task(), attempt=1, settings=plain)["spec"]
 
 
 def test_credentials_are_mounted_and_never_written() -> None:
