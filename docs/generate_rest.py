@@ -30,7 +30,7 @@ def setting_rows() -> list[str]:
     """Return the table of the gateway's settings."""
     rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = str(field.default) if field.default != "" else "empty"
+        default = "no rules" if name == "pages" else str(field.default) or "empty"
         rows.append(f"| `EGRESS_GATEWAY_{name.upper()}` | {default} | {field.description} |")
     return rows
 

@@ -7,6 +7,7 @@ import sys
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from egress_gateway.app import HEALTH, create_app
 from egress_gateway.cluster import Cluster
@@ -25,8 +26,14 @@ def main() -> None:
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            field = "_".join(str(part) for part in problem["loc"]).upper()
-            sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_{field}: {problem['msg']}\n")
+            variable, *inside = problem["loc"]
+            where = f"{'.'.join(map(str, inside))}: " if inside else ""
+            sys.stderr.write(
+                f"egress-gateway: EGRESS_GATEWAY_{str(variable).upper()}: {where}{problem['msg']}\n"
+            )
+        sys.exit(_MISUSE)
+    except SettingsError as error:
+        sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_PAGES is not JSON: {error.__cause__ or error}\n")
         sys.exit(_MISUSE)
     configure_logs(settings.log_level)
     disable_created_metrics()  # when each series began is of no use, and doubles them

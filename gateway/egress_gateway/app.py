@@ -11,6 +11,7 @@ from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import observe
+from egress_gateway.pages import PageCheck
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
@@ -27,7 +28,8 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     cache = TaskCache(stale_seconds=settings.stale_seconds)
     watch = TaskWatch(cluster, cache, metrics=metrics)
     health = Health(cache, watch, metrics=metrics)
-    routes = Routes(Tasks(cluster, cache), metrics=metrics, body_seconds=settings.request_seconds)
+    pages = PageCheck(settings.pages, resolve_seconds=settings.resolve_seconds, metrics=metrics)
+    routes = Routes(Tasks(cluster, cache, pages), metrics=metrics, body_seconds=settings.request_seconds)
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
     app.add_routes([*routes.table(), *health.table()])

@@ -32,6 +32,7 @@ class ProblemKind(StrEnum):
     INVALID_BODY = "invalid-body"
     INVALID_PATH = "invalid-path"
     REFUSED = "refused"
+    PAGE_FORBIDDEN = "page-forbidden"
     NOT_FOUND = "task-not-found"
     NO_SUCH_ROUTE = "no-such-route"
     METHOD_NOT_ALLOWED = "method-not-allowed"
@@ -62,6 +63,7 @@ _KINDS = {
     ProblemKind.INVALID_BODY: (HTTPStatus.BAD_REQUEST, "The body has fields that are wrong"),
     ProblemKind.INVALID_PATH: (HTTPStatus.BAD_REQUEST, "The path has a part that is wrong"),
     ProblemKind.REFUSED: (HTTPStatus.FORBIDDEN, "The cluster's policy refuses this task"),
+    ProblemKind.PAGE_FORBIDDEN: (HTTPStatus.UNPROCESSABLE_ENTITY, "The page may not be opened"),
     ProblemKind.NOT_FOUND: (HTTPStatus.NOT_FOUND, "No such task"),
     ProblemKind.NO_SUCH_ROUTE: (HTTPStatus.NOT_FOUND, "No such path"),
     ProblemKind.METHOD_NOT_ALLOWED: (HTTPStatus.METHOD_NOT_ALLOWED, "The path has no such method"),

@@ -56,6 +56,12 @@ class Metrics:
             "Starts that were answered with a task that existed.",
             registry=self.registry,
         )
+        self.page_checks = Counter(
+            "egress_gateway_page_checks",
+            "Pages that were asked for: allowed, refused, or of a name that can't be resolved here.",
+            ("outcome",),
+            registry=self.registry,
+        )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(
             {"version": version("egress-operator")}
         )

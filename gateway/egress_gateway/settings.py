@@ -5,6 +5,8 @@ from enum import StrEnum
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from egress_api.app_rules import AppPageRules
+
 
 class LogLevel(StrEnum):
     """How much is logged; health checks and scrapes show at debug only."""
@@ -57,5 +59,15 @@ class Settings(BaseSettings):
         15,
         gt=0,
         description="In which a request's head must have come, and then its body; slower is cut off.",
+    )
+    pages: AppPageRules = Field(
+        default_factory=AppPageRules,
+        description="Where pages may reach, as JSON: {default: {allow, deny, ports}, apps: {APP: {allow, deny, ports}}}; "
+        "the operator has the same.",
+    )
+    resolve_seconds: float = Field(
+        3,
+        gt=0,
+        description="For the name of a page's host; one that takes longer is let through, the recorder decides.",
     )
     max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of a request: 64 KiB.")

@@ -36,6 +36,7 @@ from egress_gateway.errors import (
     ProblemError,
     ProblemKind,
 )
+from egress_gateway.pages import PageCheck
 from egress_gateway.refusals import problem_of
 from egress_gateway.watch import readable
 
@@ -55,9 +56,10 @@ class Started:
 class Tasks:
     """The tasks of the gateway's namespace."""
 
-    def __init__(self, cluster: Cluster, cache: TaskCache) -> None:
+    def __init__(self, cluster: Cluster, cache: TaskCache, pages: PageCheck) -> None:
         self._cluster = cluster
         self._cache = cache
+        self._pages = pages
 
     async def start(self, request: StartRequest, *, app_id: str, digest: str) -> Started:
         """Make the task that `request` asks for, or find the one that an earlier same request made.
@@ -74,6 +76,8 @@ class Tasks:
             ProblemError: when the task or its Secret can't be made; the text says what to do.
         """
         name = task_name(app_id=app_id, request_id=request.request_id)
+        if await self._refused(request, app_id=app_id, name=name, digest=digest):
+            return Started(name, replayed=True)
         # The suffix is new with every task: a Secret of that name can only be this task's, also while the
         # one of a deleted task that had this name still waits to be collected.
         secret = f"{token_secret_name(name)}-{secrets.token_hex(4)}"
@@ -99,6 +103,25 @@ class Tasks:
         if token is not None and not task.status.state.terminal:
             await self._keep_token(task, token)
         return Started(name, replayed=replayed)
+
+    async def _refused(self, request: StartRequest, *, app_id: str, name: str, digest: str) -> bool:
+        """Tell whether a page that may not be opened (any more) has been asked for before.
+
+        Raises:
+            ProblemError: when it has not, or when its request_id is another task's.
+        """
+        url = request.payload.url
+        if url is None:
+            return False
+        try:
+            await self._pages.check(url, app_id=app_id)
+        except ProblemError:
+            # The first answer again, whatever the rules say by now: what becomes of the task is its own story.
+            if await self._live(name) is None:
+                raise
+            await self._earlier(name, request_id=request.request_id, digest=digest)
+            return True
+        return False
 
     async def stop(self, *, app_id: str, task_id: str) -> None:
         """Ask for the task's end; asking again, or after the end, changes nothing.

@@ -90,6 +90,44 @@ async def test_a_pages_start_rule_reaches_its_task(gateway: Client, admin: Admin
     assert admin.task((await answer.json())["task_id"])["spec"]["start"] == rule
 
 
+PRIVATE = changed(START_FREESTYLE, {"payload.url": "http://10.1.2.3:8080/a"})
+
+
+async def test_a_page_inside_the_network_is_refused_and_makes_nothing(gateway: Client, admin: Admin) -> None:
+    answer = await gateway.post(START, json=PRIVATE)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, problem["type"]) == (422, "urn:egress-operator:problem:page-forbidden")
+    (error,) = problem["errors"]
+    assert error["pointer"] == "/payload/url"
+    assert "port 8080" in error["detail"]
+    assert admin.tasks() == []
+
+
+async def test_a_page_that_the_apps_rules_allow_becomes_a_task(
+    make_gateway: MakeGateway, admin: Admin
+) -> None:
+    gateway = await make_gateway(pages={"apps": {"demo": {"allow": ["10.1.0.0/16"], "ports": [8080]}}})
+    assert (await gateway.post(START, json=PRIVATE)).status == 202
+    assert (await gateway.post("/egress/v1/other/tasks", json=PRIVATE)).status == 422
+    assert len(admin.tasks()) == 1
+
+
+async def test_a_start_sent_again_gets_its_first_answer_though_the_rules_have_changed(
+    make_gateway: MakeGateway, admin: Admin
+) -> None:
+    before = await make_gateway(pages={"default": {"allow": ["10.1.0.0/16"], "ports": [8080]}})
+    first = await before.post(START, json=PRIVATE)
+    after = await make_gateway()
+    again = await after.post(START, json=PRIVATE)
+    assert (again.status, await again.json()) == (first.status, await first.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+    other = changed(PRIVATE, {"payload.url": "http://10.1.2.4:8080/a"})
+    assert (await after.post(START, json=other)).status == 409
+    assert (await after.post(START, json={**PRIVATE, "request_id": "new"})).status == 422
+    assert len(admin.tasks()) == 1
+
+
 async def test_the_token_stands_in_its_secret_and_nowhere_else(
     make_gateway: MakeGateway, admin: Admin, json_logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -267,7 +305,7 @@ async def test_bad_input_makes_nothing(gateway: Client, admin: Admin, bad: BadSt
         {"payload.video": {"width": 16, "height": 16, "frameRate": 1, "bitrate": 50}},
         {"payload.audio": {"sampleRate": 16000, "channels": 1, "bitrate": 16}},
         {"payload.limits": {"maxDurationSeconds": 60}, "payload.segmentSeconds": 30},
-        {**PAGE, "payload.url": "HTTPS://good.example:8443/a?b=c#d", "payload.webGL": True},
+        {**PAGE, "payload.url": "HTTPS://good.example:443/a?b=c#d", "payload.webGL": True},
         {**PAGE, "payload.url": "http://good.example/" + "a" * 1004},
     ],
     ids=", ".join,

@@ -38,7 +38,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
                 "tag": "9",
                 "pullPolicy": "Always",
             },
-            "webImage": "web:9",
+            "web": {
+                "image": "web:9",
+                "resources": {"limits": {"memory": "3Gi"}},
+                "shmSize": "1Gi",
+                "seccompProfile": "egress/chromium.json",
+                "hostUsers": False,
+                "requireSandbox": True,
+            },
             "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
             "spoolSize": "3Gi",
             "graceSeconds": 60,
@@ -51,6 +58,11 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             "affinity": {"nodeAffinity": {}},
             "priorityClassName": "high",
             "runtimeClassName": "gvisor",
+        },
+        "pages": {
+            "default": {"allow": ["pages.media:8080"], "deny": ["bad.example"], "ports": [443]},
+            "apps": {"My.App": {"allow": ["10.1.0.0/16"]}},
+            "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}]}]},
         },
         "operator": {
             "settings": {
@@ -78,9 +90,21 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "default": {"kind": "livekit", "url": "ws://one:7880"},
         "apps": {"My.App": {"kind": "livekit", "url": "wss://two"}},
     }
+    assert settings.pages.model_dump() == {
+        "default": {"allow": ["pages.media:8080"], "deny": ["bad.example"], "ports": [443]},
+        "apps": {"My.App": {"allow": ["10.1.0.0/16"], "deny": [], "ports": [80, 443]}},
+    }
     assert settings.recorder.model_dump() == {
         "image": "registry.example/rec:9",
-        "web_image": "web:9",
+        "web": {
+            "image": "web:9",
+            "resources": {"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+                          "limits": {"cpu": "2", "memory": "3Gi", "ephemeral-storage": "4Gi"}},
+            "shm_size": "1Gi",
+            "seccomp_profile": "egress/chromium.json",
+            "host_users": False,
+            "require_sandbox": True,
+        },
         "image_pull_policy": "Always",
         "image_pull_secrets": ["pull"],
         "resources": {"requests": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
@@ -123,7 +147,11 @@ def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
 
 
 def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"namespaces": ["team-a"], "gateway": {"namespace": "team-a", "logLevel": "debug"}}
+    values = {
+        "namespaces": ["team-a"],
+        "gateway": {"namespace": "team-a", "logLevel": "debug"},
+        "pages": {"apps": {"My.App": {"allow": ["pages.media:8080"]}}},
+    }
     pod = render(values).one("Deployment", "egress-gateway")["spec"]["template"]["spec"]
     (gateway,) = pod["containers"]
     for variable in gateway["env"]:
@@ -133,5 +161,7 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     settings = GatewaySettings()
     assert settings.namespace == "team-a"
     assert settings.log_level.value == "debug"
+    assert settings.pages.of("My.App").allow == ["pages.media:8080"]
+    assert settings.pages.of("other").ports == [80, 443]
     assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
     assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]

@@ -35,10 +35,17 @@ def test_a_pod_without_a_token_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "high"), ("LOG_LEVEL", "loud"), ("SHUTDOWN_SECONDS", "-1")]
+    ("name", "value"),
+    [("PORT", "high"), ("LOG_LEVEL", "loud"), ("SHUTDOWN_SECONDS", "-1"), ("PAGES", "{default")],
 )
 def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
     ended = run(**{f"EGRESS_GATEWAY_{name}": value})
     assert ended.returncode == 2
     assert f"EGRESS_GATEWAY_{name}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_rule_for_pages_that_is_wrong_is_named_with_its_place() -> None:
+    ended = run(EGRESS_GATEWAY_PAGES='{"apps": {"a": {"ports": [0]}}}')
+    assert ended.returncode == 2
+    assert "EGRESS_GATEWAY_PAGES: apps.a.ports.0: " in ended.stderr

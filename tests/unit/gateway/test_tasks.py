@@ -3,12 +3,16 @@
 import pytest
 from pydantic import SecretStr
 
+from egress_api.app_rules import AppPageRules
 from egress_api.task import EgressTask
 from egress_gateway.cache import TaskCache
 from egress_gateway.errors import ClusterRefusedError, ProblemError
+from egress_gateway.metrics import Metrics
+from egress_gateway.pages import PageCheck
 from egress_gateway.tasks import Tasks, token_secret
 
 TOKEN = "007eJxSECRETSECRET"
+PAGES = PageCheck(AppPageRules(), resolve_seconds=1, metrics=Metrics())
 TASK = EgressTask.from_resource(
     {
         "metadata": {"name": "t1", "namespace": "n", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -35,7 +39,7 @@ class Refuses:
     ("code", "reason"), [(403, "Forbidden"), (422, "Invalid"), (500, ""), (409, "Conflict")]
 )
 async def test_a_policy_that_quotes_the_secret_gives_nothing_away(code: int, reason: str) -> None:
-    tasks = Tasks(Refuses(code, reason), TaskCache(stale_seconds=1))  # type: ignore[arg-type]
+    tasks = Tasks(Refuses(code, reason), TaskCache(stale_seconds=1), PAGES)  # type: ignore[arg-type]
     with pytest.raises(ProblemError) as caught:
         await tasks._keep_token(TASK, SecretStr(TOKEN))
     quoted = token_secret("t1-token", SecretStr(TOKEN), owner=TASK.metadata)["data"]["access_token"]
@@ -46,5 +50,5 @@ async def test_a_policy_that_quotes_the_secret_gives_nothing_away(code: int, rea
 
 
 async def test_a_secret_that_is_there_is_enough() -> None:
-    tasks = Tasks(Refuses(409, "AlreadyExists"), TaskCache(stale_seconds=1))  # type: ignore[arg-type]
+    tasks = Tasks(Refuses(409, "AlreadyExists"), TaskCache(stale_seconds=1), PAGES)  # type: ignore[arg-type]
     await tasks._keep_token(TASK, SecretStr(TOKEN))
