@@ -2,20 +2,22 @@
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import ROOT, cost, latency, machine
+from bench import ROOT, cold, cost, latency, machine, tasks
 from bench.cost import Cost
-from bench.latency import Latency
-from bench.machine import Machine
+from bench.page import Results, page, tables
+from egress_cluster.deploy import demo_values
 from support.publishers import publishing, two_users
+from support.web_pages import ORIGIN
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = ("moving", "still")
 console = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,79 +27,53 @@ def main(
     *,
     runs: Annotated[int, typer.Option(help="Starts to measure; 0 leaves them out.")] = 10,
     seconds: Annotated[float, typer.Option(help="Length of the CPU measurement; 0 leaves it out.")] = 60,
+    people: Annotated[bool, typer.Option(help="Measure the recording of a channel.")] = True,
+    pages: Annotated[bool, typer.Option(help="Measure the recording of web pages.")] = True,
     write: Annotated[bool, typer.Option("--write", help=f"Write {PAGE.relative_to(ROOT)}.")] = False,
 ) -> None:
     """Measure start latency, CPU and memory on the demo's cluster."""
-    here = machine.describe()
-    channel = f"bench-{uuid.uuid4().hex[:8]}"
-    console.print(f"two people (640x360, 15 frames a second) in channel {channel} …")
-    with publishing(channel, two_users(), duration_seconds=3600):
-        cost_found = cost.measure(channel, seconds=seconds, say=console.print) if seconds else None
-        latency_found = latency.measure(channel, runs=runs, say=console.print) if runs else None
-    show(here, latency_found, cost_found)
+    found = Results(here=machine.describe(), runs=runs)
+    if people:
+        channel = f"bench-{uuid.uuid4().hex[:8]}"
+        console.print(f"two people (640x360, 15 frames a second) in channel {channel} …")
+        with publishing(channel, two_users(), duration_seconds=3600):
+            subject = tasks.channel(channel)
+            found.people_cost = spent(subject, seconds=seconds)
+            if runs:
+                found.people_latency = latency.measure(subject, runs=runs, say=console.print)
+    if pages:
+        measure_pages(found, runs=runs, seconds=seconds)
+    found.load_after = os.getloadavg()[0]
+    for title, head, rows in tables(found):
+        table = Table(*head, title=title)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     if write:
         PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(here, latency_found, cost_found, runs=runs))
+        PAGE.write_text(page(found))
         console.print(f"written to {PAGE}")
 
 
-def show(here: Machine, times: Latency | None, spent: Cost | None) -> None:
-    """Print the tables."""
-    about = Table("machine", "", title="The machine")
-    for row in here.rows(load_after=os.getloadavg()[0]):
-        about.add_row(*row)
-    console.print(about)
-    if times:
-        table = Table(
-            "what", "p50", "p95", "worst", title=f"Start and stop, {len(times.post)} runs, image present"
-        )
-        for line in times.rows():
-            table.add_row(*line)
-        console.print(table)
-    if spent:
-        table = Table(
-            "what", "", title="One recording: 2 people 640x360 at 15/s → 1280x720 at 30/s, H.264 + AAC"
-        )
-        for pair in spent.rows():
-            table.add_row(*pair)
-        console.print(table)
+def measure_pages(found: Results, *, runs: int, seconds: float) -> None:
+    """Measure the two pages that the cluster serves."""
+    subjects = {name: tasks.web_page(f"{ORIGIN}/{name}.html") for name in PAGES}
+    if runs:
+        image: str = demo_values()["recorder"]["web"]["image"]
+        console.print(f"a cold start: {image} is loaded into the node again …")
+        cold.load_again(image)
+        say: Callable[[str], None] = console.print
+        found.pages_cold = latency.measure(subjects["moving"], runs=1, say=say, warm_up=0)
+        found.pages_latency = latency.measure(subjects["moving"], runs=runs, say=say, warm_up=0)
+    for name, subject in subjects.items():
+        console.print(f"page {name} …")
+        if (measured := spent(subject, seconds=seconds)) is not None:
+            found.pages_cost[name] = measured
 
 
-def page(here: Machine, times: Latency | None, spent: Cost | None, *, runs: int) -> str:
-    """Write the page of the documentation."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `python -m bench --write`. Not a promise: the figures are from this machine,",
-        "which ran the publishers, the RTC server, the S3 server and Kubernetes itself besides the recorder.",
-        "",
-        *_markdown(("machine", ""), here.rows(load_after=os.getloadavg()[0])),
-    ]
-    if times:
-        lines += [
-            "",
-            f"## Start and stop ({runs} runs, image present)",
-            "",
-            "A segment is 4 s long and is uploaded when it is complete.",
-            "",
-            *_markdown(("what", "p50", "p95", "worst"), times.rows()),
-        ]
-    if spent:
-        lines += [
-            "",
-            "## One recording",
-            "",
-            "Two people at 640x360 and 15 frames a second (VP8) into a 1280x720 grid at 30 frames a second, H.264 and AAC,",
-            "HLS of 4 s. CPU and memory are the recorder container's own cgroup's.",
-            "",
-            *_markdown(("what", ""), spent.rows()),
-        ]
-    return "\n".join([*lines, ""])
-
-
-def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    table = [head, tuple("---" for _ in head), *rows]
-    return [f"| {' | '.join(cell.strip() for cell in row)} |" for row in table]
+def spent(subject: tasks.Subject, *, seconds: float) -> Cost | None:
+    """Measure what a recording costs; nothing where no time is given to it."""
+    return cost.measure(subject, seconds=seconds, say=console.print) if seconds else None
 
 
 if __name__ == "__main__":

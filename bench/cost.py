@@ -1,7 +1,7 @@
 """What one recording costs: CPU and memory of the recorder, from its container's own cgroup.
 
 In: a task that records. Out: cores and bytes. It reads the files that the kernel keeps, through `kubectl exec`, so it
-works on any cluster, with cgroup v1 and v2. The reading's own process counts too: 1 ms a sample.
+works on any cluster, with cgroup v1 and v2. The reading's own processes count too: 1 ms a sample and process.
 """
 
 import re
@@ -29,9 +29,13 @@ else
   echo current $(cat memory/memory.usage_in_bytes); echo peak $(cat memory/memory.max_usage_in_bytes)
 fi
 for process in /proc/[0-9]*; do
-  [ $process = /proc/$$ ] || [ ! -r $process/stat ] ||
-  echo process $(tr '\\0\\n' '  ' < $process/cmdline | cut -c1-60 | tr ' ' '+') $(cut -d')' -f2 $process/stat | cut -d' ' -f13,14)
-done
+  [ $process = /proc/$$ ] || [ ! -r $process/stat ] || {
+    read -r stat < $process/stat
+    command=$(tr '\\0\\n ' '+++' < $process/cmdline)
+    set -- ${stat##*) }
+    printf 'process %.90s %s %s\\n' "$command" ${12} ${13}
+  }
+done 2>/dev/null
 echo hz $(getconf CLK_TCK)
 true
 """
@@ -73,9 +77,9 @@ class Cost:
         ]
 
 
-def measure(channel: str, *, seconds: float, say: Callable[[str], None]) -> Cost:
-    """Record `channel` and read the recorder's cgroup for so long."""
-    with tasks.recording(channel) as task:
+def measure(subject: tasks.Subject, *, seconds: float, say: Callable[[str], None]) -> Cost:
+    """Record and read the recorder's cgroup for so long."""
+    with tasks.recording(subject) as task:
         task.until("PROCESSING", seconds=tasks.START_SECONDS)
         pod = Kubectl(namespace=NAMESPACE).get("egresstask", task.task)["status"]["podName"]
         say(f"recorder {pod} runs; the first sample comes in {WARM_UP_SECONDS} s")
@@ -128,7 +132,7 @@ def parse(text: str, *, at: float) -> Sample:
         if name == "process":
             found = re.fullmatch(r"(\S+) (\d+) (\d+)", rest)
             if found:
-                command = " ".join(found[1].split("+")).strip()
+                command = named(" ".join(found[1].split("+")).strip())
                 ticks[command] = ticks.get(command, 0) + int(found[2]) + int(found[3])
         elif rest.strip().isdigit():
             figures[name] = int(rest)
@@ -142,6 +146,15 @@ def parse(text: str, *, at: float) -> Sample:
         working_set_bytes=figures["current"] - figures.get("inactive_file", 0),
         processes={name: count / figures.get("hz", 100) for name, count in ticks.items()},
     )
+
+
+def named(command: str) -> str:
+    """Shorten a command line to what tells a process from the others: Chromium has a dozen, by what they do."""
+    program = command.split(" ", maxsplit=1)[0].rpartition("/")[2]
+    if program == "chromium":
+        kind = re.search(r"--type=([a-z-]+)", command)
+        return f"chromium ({kind[1] if kind else 'browser'})"
+    return program if program in {"Xvfb", "pulseaudio"} else command[:60]
 
 
 def wait(seconds: float) -> None:

@@ -28,11 +28,11 @@ class Latency:
         return [(name, *_percentiles(values, unit)) for name, values, unit in named if values]
 
 
-def measure(channel: str, *, runs: int, say: Callable[[str], None]) -> Latency:
-    """Start and stop `runs` tasks one after the other; one more before them is not counted."""
+def measure(subject: tasks.Subject, *, runs: int, say: Callable[[str], None], warm_up: int = 1) -> Latency:
+    """Start and stop `runs` tasks one after the other; `warm_up` more before them are not counted."""
     found = Latency()
-    for run in range(runs + 1):
-        with tasks.recording(channel) as task:
+    for run in range(1 - warm_up, runs + 1):
+        with tasks.recording(subject) as task:
             processing = task.until("PROCESSING", seconds=tasks.START_SECONDS) - task.asked_at
             segment = task.until_first_segment(seconds=tasks.START_SECONDS) - task.asked_at
             stop = task.stop()
@@ -41,7 +41,7 @@ def measure(channel: str, *, runs: int, say: Callable[[str], None]) -> Latency:
             f"start {run}/{runs}: POST {post * 1000:.0f} ms, PROCESSING {processing:.2f} s,"
             f" first segment {segment:.2f} s, stop {stop:.2f} s"
         )
-        if run:
+        if run > 0:
             found.post.append(post)
             found.processing.append(processing)
             found.segment.append(segment)

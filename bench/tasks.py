@@ -1,18 +1,19 @@
 """Start and stop tasks over REST as a user does, and say when what happened.
 
-In: the gateway and the store at their published ports. Out: moments of `time.monotonic`. Asking is done by polling
+In: what to record (a channel, a page), the gateway and the store at their published ports. Out: moments of `time.monotonic`. Asking is done by polling
 at `POLL_SECONDS`: that is the error of every moment but the answer's own.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import obstore
 
 from support import demo
-from support.e2e import Gateway, start_body
+from support.e2e import Gateway, request_id, start_body
 from support.publishers import recorder_token
 from support.recording_fetch import open_store
 from support.store import BUCKET
@@ -27,6 +28,39 @@ ENDS = {"STOPPED", "FAILED", "TIMEOUT"}
 
 class BenchError(RuntimeError):
     """A task did not do what is to be measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is recorded."""
+
+    name: str
+    body: Callable[[], dict[str, Any]]
+    """Makes the body of a start call, with a request id of its own."""
+
+
+def channel(name: str) -> Subject:
+    """Record everyone in a channel."""
+    return Subject(name=name, body=lambda: start_body(channel=name, token=recorder_token(name)))
+
+
+def web_page(url: str) -> Subject:
+    """Record a page."""
+
+    def body() -> dict[str, Any]:
+        return {
+            "request_id": request_id(),
+            "cmd": "record",
+            "payload": {
+                "layout": "freestyle",
+                "url": url,
+                "filename_pattern": "file_output",
+                "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000},
+                "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
+            },
+        }
+
+    return Subject(name=url, body=body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +110,9 @@ class Started:
         return self.until("STOPPED", seconds=END_SECONDS) - asked
 
 
-def start(channel: str) -> Started:
-    """Ask for a recording of a channel."""
-    body = start_body(channel=channel, token=recorder_token(channel))
+def start(subject: Subject) -> Started:
+    """Ask for a recording."""
+    body = subject.body()
     asked = time.monotonic()
     answer = Gateway(GATEWAY).start(body, app=APP)
     answered = time.monotonic()
@@ -88,9 +122,9 @@ def start(channel: str) -> Started:
 
 
 @contextmanager
-def recording(channel: str) -> Iterator[Started]:
+def recording(subject: Subject) -> Iterator[Started]:
     """Have a task inside the block; it is stopped at the end, whatever happened."""
-    started = start(channel)
+    started = start(subject)
     try:
         yield started
     finally:

@@ -127,6 +127,18 @@ class Cluster:
             marks = "; ".join(f"echo {identities[image]} > {_mark(image)}" for image in wanted)
             self.inside(node, f"mkdir -p /kind/loaded; {marks}")
 
+    def forget(self, image: str) -> None:
+        """Have `load` load an image again, whatever the nodes have."""
+        for node in self.node_states():
+            self.inside(node, f"rm -f {_mark(image)}")
+
+    def put(self, path: str, source: Path) -> None:
+        """Copy a file into every node; its folder is made where it is not there."""
+        for node in self.node_states():
+            folder = path.rpartition("/")[0]
+            self._engine.docker("exec", node, "mkdir", "-p", folder, settings=self._settings)
+            self._engine.docker("cp", str(source), f"{node}:{path}", settings=self._settings)
+
     def _identity(self, image: str) -> str:
         try:
             listing = self._engine.docker(

@@ -27,7 +27,11 @@ STORE_SECRET = "store-credentials"  # noqa: S105 - a Secret's name
 IMAGES = (
     ("egress-operator:dev", ROOT / "operator" / "Dockerfile", None),
     ("egress-recorder:dev", ROOT / "recorder-image" / "Dockerfile", "native"),
+    ("egress-recorder-web:dev", ROOT / "recorder-image" / "Dockerfile", "web"),
 )
+SECCOMP_PROFILE = CHART / "files" / "seccomp-chromium.json"
+SECCOMP_ON_NODE = "/var/lib/kubelet/seccomp/egress-chromium.json"
+"""Where the kubelet looks for `localhostProfile: egress-chromium.json`: on every node, before the first Pod asks."""
 _HELM_SECONDS = 180
 _UNFINISHED = f"owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)"
 
@@ -40,10 +44,11 @@ class Kubectl(Protocol):
 
 
 def deploy(cluster: Cluster, *, engine: Engine, settings: Settings) -> None:
-    """Build both images, load them, and install or upgrade the release."""
+    """Build the images, load them, and install or upgrade the release."""
     for tag, dockerfile, target in IMAGES:
         build_image(tag, ROOT, engine=engine, settings=settings, dockerfile=dockerfile, target=target)
     cluster.load(*(tag for tag, _, _ in IMAGES))
+    cluster.put(SECCOMP_ON_NODE, SECCOMP_PROFILE)
     cluster.kubectl("apply", "-f", "-", stdin=_as_list(namespace_objects(NAMESPACE)))
     values = settings.cache / "values.json"
     values.write_text(json.dumps(_with_image_ids(demo_values(), engine=engine, settings=settings)))

@@ -2,9 +2,9 @@
 
 import pytest
 from bench import cost
-from bench.__main__ import page
 from bench.latency import Latency
 from bench.machine import Machine
+from bench.page import Results, page
 from bench.tasks import BenchError
 
 CGROUP_V1 = """usage_nsec 25408880000
@@ -74,11 +74,40 @@ def test_the_page_holds_every_table() -> None:
         post=[0.01, 0.02, 0.03], processing=[1.0, 2.0, 3.0], segment=[6.0, 7.0, 8.0], stop=[1.0, 1.0, 1.0]
     )
     spent = cost.summed([sample(0, 0, 1_000_000), sample(60, 18, 2_000_000)])
+    moving = cost.summed([sample(0, 0, 0, Xvfb=0, other=0), sample(60, 27, 0, Xvfb=6, other=3)])
+    still = cost.summed([sample(0, 0, 0, other=0), sample(60, 9, 0, other=3)])
 
-    text = page(machine, times, spent, runs=3)
+    text = page(
+        Results(
+            here=machine, runs=3, people_latency=times, people_cost=spent, pages_latency=times, pages_cold=times,
+            pages_cost={"moving": moving, "still": still},
+        )
+    )  # fmt: skip
 
     assert "| CPU | A CPU, 2 cores |" in text
     assert "| load average | 0.5 before, " in text
     assert "| POST answered | 20 ms | 29 ms | 30 ms |" in text
     assert "| POST → PROCESSING | 2.00 s | 2.90 s | 3.00 s |" in text
     assert "| CPU | 0.30 cores |" in text
+    assert "| cold: POST → PROCESSING |  |  | 3.00 s |" in text
+    assert "| warm: POST → PROCESSING | 2.00 s | 2.90 s | 3.00 s |" in text
+    assert "| what | moving.html | still.html |" in text
+    assert "| CPU | 0.45 cores | 0.15 cores |" in text
+    assert "| of which `Xvfb` | 0.10 cores |  |" in text
+    assert "| of which `other` | 0.05 cores | 0.05 cores |" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("/usr/lib/chromium/chromium --type=renderer --crashpad", "chromium (renderer)"),
+        ("/usr/lib/chromium/chromium --kiosk", "chromium (browser)"),
+        ("Xvfb -displayfd 5", "Xvfb"),
+        (
+            "/opt/egress/bin/python -m egress_recorder.capture",
+            "/opt/egress/bin/python -m egress_recorder.capture",
+        ),
+    ],
+)
+def test_a_process_is_named_by_what_it_does(command: str, name: str) -> None:
+    assert cost.named(command) == name
