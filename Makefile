@@ -13,7 +13,7 @@ JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
 
-.PHONY: help demo test test-fast lint tools unit api e2e bench up deploy down env generate clean
+.PHONY: help demo demo-web test test-fast lint tools unit api e2e bench up deploy down env generate clean
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
@@ -21,6 +21,9 @@ help:  ## what there is
 
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
+
+demo-web: $(READY)  ## the same for a web page, which the cluster itself serves
+	@examples/demo-web.sh
 
 test: lint unit api e2e  ## everything, on a real node with real media
 	@:

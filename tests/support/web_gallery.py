@@ -6,9 +6,16 @@ In: a picture of 1280x720 as an array of RGB. Out: colours by name and shares. T
 import subprocess
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from support import recording_sound
+from support.recording_media import Floats
+
+if TYPE_CHECKING:
+    from support.recording import Recording
 
 Picture = npt.NDArray[np.uint8]
 Place = tuple[int, int, int, int]
@@ -43,6 +50,16 @@ def load(path: Path) -> Picture:
         capture_output=True, check=True, timeout=30,
     )  # fmt: skip
     return np.frombuffer(done.stdout, dtype=np.uint8).reshape(HEIGHT, WIDTH, 3)
+
+
+def reference() -> Picture:
+    """Return the picture that Chromium itself drew of the gallery, in grey; to compare letters with."""
+    return load(Path(__file__).parent / "pictures" / "gallery.png")
+
+
+def tone(recording: "Recording", *, frequency: float) -> Floats:
+    """Return how loud a tone is in each whole second: amplitudes."""
+    return np.concatenate([recording_sound.tone_levels(one.mono, frequency) for one in recording.sound])
 
 
 def colour(picture: Picture, place: Place) -> str:

@@ -46,12 +46,13 @@ class Pace:
         return self.skipped / max(1, self.frames + self.skipped)
 
 
-def pace(recording: "Recording", *, rate: float) -> Pace:
-    """Judge the page's frames in a recording, stretch by stretch: what a discontinuity leaves out is no skip."""
-    sightings = recording.watch(STATES).people[PAGE.identity]
+def pace(recording: "Recording", *, rate: float, since: float = 0.0) -> Pace:
+    """Judge the page's frames from media second `since` on; what a discontinuity leaves out is no skip."""
+    watched = recording.watch(STATES)
     counts = [len(part.segment.video.pts) for part in recording.parts]
-    stretches = np.repeat([part.stretch for part in recording.parts], counts)[: len(sightings.stamps)]
-    return of_stamps(sightings.stamps, stretches, rate=rate)
+    stretches = np.repeat([part.stretch for part in recording.parts], counts)[: len(watched.times)]
+    judged = watched.times >= since
+    return of_stamps(watched.people[PAGE.identity].stamps[judged], stretches[judged], rate=rate)
 
 
 def of_stamps(stamps: npt.NDArray[np.int64], stretches: npt.NDArray[Any], *, rate: float) -> Pace:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from support import demo
+from support.e2e import until
 from support.kubectl import Kubectl
 from support.publishers import Person, user
 
@@ -46,6 +47,14 @@ class Run:
         found = self.reports(what)
         assert len(found) == 1, f"{len(found)} reports of {what!r}; the pages told {self.reports()}"
         return found[0]
+
+    def loaded(self, times: int, *, seconds: float) -> None:
+        """Wait until clock.html has been loaded so many times."""
+        until(
+            f"the page is loaded for the {times}. time",
+            lambda: len(self.reports("size")) >= times,
+            seconds=seconds,
+        )
 
     def requests(self, path: str) -> list[dict[str, Any]]:
         """Give the requests for a path that had the run in their query."""
