@@ -13,11 +13,16 @@ from typing import Final, assert_never
 
 from egress_api.results import RecorderPhase
 from egress_api.states import Reason
+from egress_api.status import FileKind
 from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture.events import (
     Ended,
+    Event,
+    Evidence,
     FirstFrame,
     Joined,
+    PageSeen,
+    PageStepped,
     Participant,
     SegmentClosed,
     Stats,
@@ -34,6 +39,26 @@ from egress_recorder.uploader import Uploader
 _TICK_SECONDS: Final = 0.1
 _REJOIN_PAUSE_SECONDS: Final = 2.0
 _SEGMENTS_TO_STALL: Final = 3
+
+_ENDED_AS_WANTED: Final = {
+    EndReason.SOURCE_CLOSED: Reason.SOURCE_CLOSED,
+    EndReason.PAGE_ENDED: Reason.PAGE_ENDED,
+}
+_ENDED_FOR_GOOD: Final = {
+    EndReason.JOIN_REFUSED: Reason.JOIN_REFUSED,
+    EndReason.IDENTITY_TAKEN: Reason.IDENTITY_TAKEN,
+    EndReason.PAGE_FORBIDDEN: Reason.PAGE_FORBIDDEN,
+    EndReason.PAGE_INSECURE: Reason.PAGE_INSECURE,
+    EndReason.PAGE_HTTP_ERROR: Reason.PAGE_HTTP_ERROR,
+    EndReason.PAGE_NOT_READY: Reason.PAGE_NOT_READY,
+    EndReason.PAGE_CRASHED: Reason.PAGE_CRASHED,
+    EndReason.SANDBOX_UNAVAILABLE: Reason.SANDBOX_UNAVAILABLE,
+}
+_MAY_COME_BACK: Final = {
+    EndReason.SOURCE_UNREACHABLE: Reason.SOURCE_UNREACHABLE,
+    EndReason.PAGE_UNREACHABLE: Reason.PAGE_UNREACHABLE,
+}
+"""A source that could not be joined: worth waiting for if it was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +93,24 @@ class Capturing:
         restarts = RestartLimit(
             limit=self._settings.restart_limit, window=self._settings.restart_window_seconds
         )
+        hangs = RestartLimit(limit=self._settings.hang_limit, window=self._settings.hang_window_seconds)
         while True:
             end = self._reason_to_end() or await self._capture_once()
             if isinstance(end, Ending):
                 return end
             now = self._clock.monotonic()
             self._log.warning("capture-broke", reason=end.reason, message=end.message)
-            if end.reason is EndReason.SOURCE_UNREACHABLE and not self._joined_now:
+            if end.reason in _MAY_COME_BACK and not self._joined_now:
                 if given_up := self._rejoin_given_up(end, now=now):
                     return given_up
                 pause = _REJOIN_PAUSE_SECONDS
+            elif end.reason is EndReason.PAGE_HUNG and not hangs.allow(now=now):
+                return Ending.failed(
+                    Reason.PAGE_CRASHED,
+                    f"The page hung {self._settings.hang_limit + 1} times within "
+                    f"{self._settings.hang_window_seconds / 60:.0f} minutes. The last time: {end.message}",
+                    retryable=False,
+                )
             elif restarts.allow(now=now):
                 pause = self._settings.restart_pause_seconds
             else:
@@ -93,7 +126,12 @@ class Capturing:
 
     async def _capture_once(self) -> Ending | _Broken:
         spool = self._new_spool()
-        told = capture_config(self._config, spool=spool, stop_seconds=self._stop_seconds())
+        told = capture_config(
+            self._config,
+            spool=spool,
+            stop_seconds=self._stop_seconds(),
+            goes_on=self._joined_mono is not None or self._earlier_seconds > 0,
+        )
         self._recording.begin_timeline()
         self._live.people.forget(now=self._clock.monotonic())
         self._joined_now = False
@@ -139,9 +177,9 @@ class Capturing:
         self._log.info("capture-exited", code=event.code)
         return ending or self._meaning(event.code, last_word, hung)
 
-    def _note(
+    def _note(  # noqa: C901 - a line or two for each kind of event
         self,
-        event: Joined | FirstFrame | SegmentClosed | Participant | Warned | Stats,
+        event: Event,
         spool: Path,
         *,
         now: float,
@@ -158,6 +196,7 @@ class Capturing:
                 self._log.info("joined")
             case FirstFrame():
                 live.producing = True
+                live.page.first_frame()
                 self._recording.first_frame_at = self._recording.first_frame_at or _moment(event.at)
             case SegmentClosed():
                 self._sign_mono = now
@@ -170,8 +209,25 @@ class Capturing:
                 self._log.warning("capture-warning", reason=event.reason, message=event.message)
             case Stats():
                 live.frames, live.dropped = event.frames, event.dropped
+            case PageStepped() | PageSeen():
+                live.page.note(event)
+                if live.phase is RecorderPhase.STARTING:
+                    live.message = live.page.message or live.message
+            case Evidence():
+                self._keep(event, spool)
+            case Ended():
+                raise AssertionError("the end is seen to where it arrives")
             case _:
                 assert_never(event)
+
+    def _keep(self, event: Evidence, spool: Path) -> None:
+        """Read what shows why a page failed: the spool of a capture that is gone is swept."""
+        try:
+            data = (spool / Path(event.path).name).read_bytes()
+        except OSError as error:
+            self._log.warning("evidence-missing", path=event.path, error=str(error))
+            return
+        self._recording.keep_evidence(FileKind(event.kind), data)
 
     def _take(self, event: SegmentClosed, spool: Path) -> None:
         path = spool / Path(event.path).name
@@ -225,17 +281,11 @@ class Capturing:
         """Decide what the end of a capture that nobody asked for means."""
         reason = EndReason(last_word.reason) if last_word else _reason_of_exit(code)
         message = last_word.message if last_word else _words_of_exit(code, hung)
-        match reason:
-            case EndReason.SOURCE_CLOSED:
-                return Ending.stopped(Reason.SOURCE_CLOSED, message)
-            case EndReason.JOIN_REFUSED:
-                return Ending.failed(Reason.JOIN_REFUSED, message, retryable=False)
-            case EndReason.IDENTITY_TAKEN:
-                return Ending.failed(Reason.IDENTITY_TAKEN, message, retryable=False)
-            case EndReason.SOURCE_UNREACHABLE | EndReason.PIPELINE_ERROR | EndReason.STOPPED:
-                return _Broken(reason, message)
-            case _:
-                assert_never(reason)
+        if reason in _ENDED_AS_WANTED:
+            return Ending.stopped(_ENDED_AS_WANTED[reason], message)
+        if reason in _ENDED_FOR_GOOD:
+            return Ending.failed(_ENDED_FOR_GOOD[reason], message, retryable=False)
+        return _Broken(reason, message)
 
     def _rejoin_given_up(self, broken: _Broken, *, now: float) -> Ending | None:
         """Give up at once on a source that was never joined, and after a while on one that was."""
@@ -243,7 +293,9 @@ class Capturing:
         patient = (
             self._joined_mono is not None and now - self._lost_mono < self._settings.rejoin_patience_seconds
         )
-        return None if patient else Ending.failed(Reason.SOURCE_UNREACHABLE, broken.message, retryable=True)
+        if patient:
+            return None
+        return Ending.failed(_MAY_COME_BACK[broken.reason], broken.message, retryable=True)
 
     def _new_spool(self) -> Path:
         number = 0

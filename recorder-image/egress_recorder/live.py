@@ -3,13 +3,15 @@
 Pure state and the two reports made of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from egress_api.constants import MANIFEST_NAME
+from egress_api.media import Layout
 from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, RecorderPhase, TerminationSummary
 from egress_recorder.ending import Ending
+from egress_recorder.page import PageProgress
 from egress_recorder.people import People
 from egress_recorder.recording import Recording, object_uri
 
@@ -38,6 +40,7 @@ class Live:
     uploaded: int = 0
     uploaded_bytes: int = 0
     playlist_sha256: str | None = None
+    page: PageProgress = field(default_factory=PageProgress)
 
     @property
     def ready(self) -> bool:
@@ -57,6 +60,7 @@ class Live:
             files_total=len(files),
             manifest_uri=self._manifest_uri(),
             message=self.message,
+            page=self.page.report() if self.config.layout is Layout.FREESTYLE else None,
             phase=self.phase,
             pending_bytes=book.pending_bytes if book else 0,
             participants=self.people.active,

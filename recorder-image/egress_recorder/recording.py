@@ -8,16 +8,23 @@ Listed segments are kept as the JSON they have in the manifest: a day's recordin
 writing the manifest must stay a matter of joining texts.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from egress_api.manifest import Manifest, Segment
 from egress_api.recorder import RecorderConfig
 from egress_api.status import FileKind, OutputFile
 from egress_recorder.playlist import Playlist
 
+EVIDENCE: Final = {
+    FileKind.SCREENSHOT: (".png", "image/png"),
+    FileKind.PAGE_LOG: (".json", "application/json"),
+}
+"""Suffix and content type of what shows why a page failed."""
 _NUMBER = re.compile(r"_(\d{6,})(?:-[0-9a-f]+)?\.ts$")
 
 
@@ -81,6 +88,10 @@ class Recording:
         self.first_frame_at = earlier.first_frame_at if earlier else None
         self.lost = 0
         """Segments that could be neither uploaded nor kept."""
+        self._evidence: dict[FileKind, bytes] = {}
+        self._extra: list[OutputFile] = [
+            file for file in (earlier.files if earlier else ()) if file.kind is not FileKind.PLAYLIST
+        ]
         for segment in earlier.segments if earlier else ():
             self.adopt(segment)
 
@@ -112,6 +123,29 @@ class Recording:
     def spooled_paths(self) -> set[Path]:
         """Return the files that still wait for the store."""
         return {pending.spooled.path for pending in self._pending.values()}
+
+    def keep_evidence(self, kind: FileKind, data: bytes) -> None:
+        """Take what shows why a page failed; the newest of a kind counts."""
+        self._evidence[kind] = data
+
+    @property
+    def evidence(self) -> list[tuple[str, FileKind, bytes]]:
+        """What is to be stored beside the media: name, kind, content."""
+        return [
+            (f"{self._config.output_name}_page{EVIDENCE[kind][0]}", kind, data)
+            for kind, data in self._evidence.items()
+        ]
+
+    def mark_evidence(self, name: str, kind: FileKind, data: bytes) -> None:
+        """Take note that a piece of evidence is in the store."""
+        file = OutputFile(
+            name=name,
+            uri=object_uri(self._config, name),
+            kind=kind,
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        self._extra = [file, *(other for other in self._extra if other.name != name)]
 
     def begin_timeline(self) -> None:
         """Note that the next segment does not continue the one before: another capture made it."""
@@ -171,7 +205,7 @@ class Recording:
     def files(self, *, playlist_sha256: str | None = None) -> list[OutputFile]:
         """Return the outputs, for status and manifest; none before there is a segment."""
         if not self._listed.json:
-            return []
+            return list(self._extra)
         return [
             OutputFile(
                 name=self.playlist_name,
@@ -180,7 +214,8 @@ class Recording:
                 size_bytes=self._listed.size_bytes,
                 duration_seconds=round(self._listed.seconds, 3),
                 sha256=playlist_sha256,
-            )
+            ),
+            *self._extra,
         ]
 
     def manifest(

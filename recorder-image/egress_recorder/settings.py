@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     restart_pause_seconds: float = Field(
         0.2, ge=0, description="Pause before a capture that died is started again: short, people are talking."
     )
+    hang_limit: int = Field(
+        3, ge=0, description="New browsers for a page that hangs, within the window, before giving up."
+    )
+    hang_window_seconds: float = Field(600.0, gt=0, description="The window of the limit above.")
     rejoin_patience_seconds: float = Field(
         120.0, gt=0, description="How long a source that was joined once may stay unreachable."
     )

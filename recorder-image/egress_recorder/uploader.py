@@ -19,7 +19,7 @@ from egress_recorder.adoption import FACT_KEY, fact_of
 from egress_recorder.context import Context
 from egress_recorder.errors import ObjectExistsError, RecorderError, StoreError, StoreUnreachableError
 from egress_recorder.manifest_store import ManifestStore
-from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
+from egress_recorder.recording import EVIDENCE, Recording, SpooledSegment, StoredSegment
 from egress_recorder.store import Store, Version, etag_proves
 
 _HURRIED_PAUSE: Final = 2.0
@@ -83,12 +83,26 @@ class Uploader:
             await self._put_playlist(self._recording.playlist(ended=False), ended=False)
         self._published = listed
 
+    async def put_evidence(self) -> None:
+        """Store what shows why a page failed.
+
+        Raises:
+            RecorderError: what went wrong; nothing is retried here.
+        """
+        for name, kind, data in self._recording.evidence:
+            # Without a condition, so: is the folder still ours?
+            await self._manifest.read()
+            version = await self._store.put(name, data, content_type=EVIDENCE[kind][1])
+            await self._verify(name, data, version)
+            self._recording.mark_evidence(name, kind, data)
+
     async def finish(self, *, complete: bool, reason: str) -> None:
         """Write the last playlist, and the manifest that says so; no playlist where nothing was recorded.
 
         Raises:
             RecorderError: what went wrong; nothing is retried here.
         """
+        await self.put_evidence()
         if self._recording.listed != self._published:
             await self._manifest.write(self._recording.manifest())
         else:

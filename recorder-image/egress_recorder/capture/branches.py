@@ -35,8 +35,17 @@ class Shape:
 class VideoFeed:
     """Where a source pushes one user's pictures."""
 
-    def __init__(self, *, name: str, order: tuple[int, int], bin_: Any, timeline: VideoTimeline) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        order: tuple[int, int],
+        bin_: Any,
+        timeline: VideoTimeline,
+        screen: bool = False,
+    ) -> None:
         self.name = name
+        self._screen = screen
         self.order = order
         """The place in the grid: the smallest comes first."""
         self.bin = bin_
@@ -58,7 +67,7 @@ class VideoFeed:
             if pts is None:
                 return None
             if shape != self.shape:
-                changed_caps = source_video_caps(width=shape.width, height=shape.height)
+                changed_caps = source_video_caps(width=shape.width, height=shape.height, screen=self._screen)
                 self.appsrc.set_property("caps", caps(changed_caps))
                 turned = ("identity", "90r", "180", "90l")[shape.rotation]
                 self.bin.get_by_name("flip").set_property("video-direction", turned)

@@ -11,6 +11,8 @@ from typing import Any
 
 from egress_recorder.capture.errors import ConfigError
 
+LAYOUTS = ("flat", "freestyle")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
@@ -28,12 +30,30 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageConfig:
+    """The web page to record, with source kind `page`."""
+
+    url: str = ""
+    web_gl: bool = False
+    start_when: str = "load"
+    """load, console or selector, as `egress_api.page.StartWhen`."""
+    selector: str = ""
+    start_timeout_seconds: float = 30.0
+    start_anyway: bool = False
+    """Whether the page is recorded as it is when the time is up."""
+    rules: dict[str, Any] = field(default_factory=dict)
+    """Where it may reach: the fields of `egress_api.page.PageRules`."""
+    require_sandbox: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptureConfig:
     """One capture. Sizes are pixels, rates kbit/s, times seconds."""
 
     spool: str
     """An existing, empty folder for the segments."""
     source: SourceConfig
+    page: PageConfig | None = None
     segment_pattern: str = "seg_%06d.ts"
     segment_seconds: float = 4.0
     """A multiple of `gop_seconds`, or segments come out as the next multiple."""
@@ -69,15 +89,23 @@ def parse_config(line: str | bytes) -> CaptureConfig:
         given = json.loads(line)
         source = SourceConfig(**_known(SourceConfig, given["source"]))
         users = tuple(given.get("users") or ())
-        config = CaptureConfig(**{**_known(CaptureConfig, given), "source": source, "users": users})
+        page = given.get("page")
+        parts = {
+            "source": source,
+            "users": users,
+            "page": PageConfig(**_known(PageConfig, page)) if page else None,
+        }
+        config = CaptureConfig(**{**_known(CaptureConfig, given), **parts})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
             f"The capture config on stdin cannot be read: {type(error).__name__}: {error}."
         ) from error
     if not Path(config.spool).is_dir():
         raise ConfigError(f"The spool folder {config.spool} does not exist.")
-    if config.layout != "flat":
-        raise ConfigError(f"This capture knows the layout 'flat', not {config.layout!r}.")
+    if config.layout not in LAYOUTS:
+        raise ConfigError(f"This capture knows the layouts {', '.join(LAYOUTS)}, not {config.layout!r}.")
+    if (config.layout == "freestyle") != (config.page is not None):
+        raise ConfigError("The layout 'freestyle' and a page go together.")
     return config
 
 

@@ -9,7 +9,7 @@ import os
 import threading
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 
 class Change(StrEnum):
@@ -59,6 +59,44 @@ class Participant:
     change: Change
 
 
+class PageStep(StrEnum):
+    """What has to happen before a page is recorded."""
+
+    LOADED = "loaded"
+    READY = "ready"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageStepped:
+    """A page's step is decided: it happened, or it will not."""
+
+    event: ClassVar[str] = "page-step"
+    step: PageStep
+    done: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSeen:
+    """What is known of the page and its browser; each field once it is known."""
+
+    event: ClassVar[str] = "page"
+    sandbox: bool | None = None
+    http_status: int | None = None
+    reloads: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A file in the spool that shows why a page could not be recorded."""
+
+    event: ClassVar[str] = "evidence"
+    path: str
+    kind: str
+    """screenshot or page-log, as `egress_api.status.FileKind`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Warned:
     """Something a person should know, and the capture goes on."""
@@ -86,10 +124,19 @@ class Ended:
     message: str
 
 
-Event = Joined | FirstFrame | SegmentClosed | Participant | Warned | Stats | Ended
-_KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Joined, FirstFrame, SegmentClosed, Participant, Warned, Stats, Ended)
-}
+Event = (
+    Joined
+    | FirstFrame
+    | SegmentClosed
+    | Participant
+    | PageStepped
+    | PageSeen
+    | Evidence
+    | Warned
+    | Stats
+    | Ended
+)
+_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in get_args(Event)}
 
 
 def to_line(event: Event) -> str:
@@ -106,6 +153,8 @@ def parse_event(line: str | bytes) -> Event:
     values = {item.name: given[item.name] for item in fields(kind) if item.name in given}
     if "change" in values:
         values["change"] = Change(values["change"])
+    if "step" in values:
+        values["step"] = PageStep(values["step"])
     try:
         return kind(**values)
     except TypeError as error:

@@ -21,6 +21,7 @@ from livekit.rtc._proto import ffi_pb2, video_frame_pb2
 
 from egress_recorder.capture.branches import AudioFeed, Shape, VideoFeed
 from egress_recorder.capture.gst import Gst
+from egress_recorder.capture.memory import Memory, pointer_of
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +43,6 @@ class Taps(Protocol):
         """Push the track's sound into the feed until the answer is called."""
 
 
-class _BufferHead(ctypes.Structure):
-    """The beginning of a GstBuffer: GstMiniObject is 64 bytes on 64-bit machines."""
-
-    _fields_ = [("mini", ctypes.c_byte * 64), ("pool", ctypes.c_void_p), ("pts", ctypes.c_uint64)]
-
-
-_MINI_OBJECT_FLAGS = 16  # offset of GstMiniObject.flags: after type (8), refcount (4), lockstate (4)
-_READ_ONLY = 2  # GST_MEMORY_FLAG_READONLY: the SDK may show the same picture to others
-_DISCONT = 1 << 6  # GST_BUFFER_FLAG_DISCONT
 _FORMAT_I420 = 2  # GST_VIDEO_FORMAT_I420
 
 
@@ -58,15 +50,9 @@ class _Native:
     """The few C functions that are needed, with their types."""
 
     def __init__(self) -> None:
-        pointer, size = ctypes.c_void_p, ctypes.c_size_t
-        core = ctypes.CDLL("libgstreamer-1.0.so.0")
-        app = ctypes.CDLL("libgstapp-1.0.so.0")
+        pointer = ctypes.c_void_p
         video = ctypes.CDLL("libgstvideo-1.0.so.0")
-        self.wrap = core.gst_buffer_new_wrapped_full
-        self.wrap.restype = pointer
-        self.wrap.argtypes = [ctypes.c_int, pointer, size, size, size, pointer, pointer]
-        self.push = app.gst_app_src_push_buffer  # takes the buffer over, and gives the GIL up meanwhile
-        self.push.argtypes = [pointer, pointer]
+        self.memory = Memory()
         self.add_video_meta = video.gst_buffer_add_video_meta_full
         self.add_video_meta.restype = pointer
         self.add_video_meta.argtypes = [
@@ -88,25 +74,13 @@ class _Native:
         strides: Any = None,
     ) -> None:
         """Hand the SDK's memory to an appsrc; GStreamer drops the handle when it is done with it."""
-        buffer = self.wrap(_READ_ONLY, address, size, 0, size, handle, self.drop_pointer)
-        _BufferHead.from_address(buffer).pts = pts
-        if discont:
-            flags = ctypes.c_uint.from_address(buffer + _MINI_OBJECT_FLAGS)
-            flags.value |= _DISCONT
+        buffer = self.memory.wrap(
+            address=address, size=size, pts=pts, discont=discont, release=self.drop_pointer, owner=handle
+        )
         if strides is not None:
             width, height, offsets, lengths = strides
             self.add_video_meta(buffer, 0, _FORMAT_I420, width, height, 3, offsets, lengths)
-        self.push(appsrc, buffer)
-
-
-def pointer_of(gobject: Any) -> int:
-    """Give the address of a GObject that Python holds, by PyGObject's own capsule."""
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    name = ctypes.pythonapi.PyCapsule_GetName
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    capsule = gobject.__gpointer__
-    return int(get(capsule, name(capsule)))
+        self.memory.push(appsrc, buffer)
 
 
 def packed_planes(width: int, height: int) -> tuple[int, int, Any, Any] | None:

@@ -38,22 +38,28 @@ class Mixer:
         self.on_broken: Callable[[str], None] = lambda _name: None
         """Called with a feed's name after its branch has failed and has been removed."""
 
-    def add_video(self, *, order: tuple[int, int]) -> VideoFeed:
+    @property
+    def base_time(self) -> int:
+        """The instant of the recording's zero, in nanoseconds of CLOCK_MONOTONIC."""
+        return int(self._pipeline.get_base_time())
+
+    def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
         """Make a feed for pictures; it takes part in the grid from its first picture on."""
-        timeline = VideoTimeline(base_time=self._pipeline.get_base_time(), frame_rate=self._config.frame_rate)
-        name, bin_ = self._branch("video", video_branch())
-        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline)
+        timeline = VideoTimeline(base_time=self.base_time, frame_rate=self._config.frame_rate)
+        name, bin_ = self._branch("video", video_branch(screen=screen))
+        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline, screen=screen)
         feed.on_shape = self._reflow_soon
         pad = self._compositor.request_pad_simple("sink_%u")
         pad.set_property("alpha", 0.0)  # nothing is shown before the first reflow says where
-        pad.set_property("max-last-buffer-repeat", FROZEN_AFTER)
+        if not screen:  # a page may well stand still
+            pad.set_property("max-last-buffer-repeat", FROZEN_AFTER)
         self._attach(feed, pad)
         return feed
 
     def add_audio(self) -> AudioFeed:
         """Make a feed for sound."""
         timeline = AudioTimeline(
-            base_time=self._pipeline.get_base_time(),
+            base_time=self.base_time,
             sample_rate=self._config.sample_rate,
             encoder_delay=encoder_delay(self._config),
         )

@@ -87,14 +87,20 @@ class Output:
         threading.Thread(target=self._watch_bus, name="bus", daemon=True).start()
         await self._set_state(Gst.State.PLAYING)
 
-    async def finish(self) -> None:
+    async def finish(self, *, last_instant: int | None = None) -> None:
         """Write everything up to this instant, close the last segment, report it, and tear down.
+
+        Args:
+            last_instant: write only what is wholly before this instant of CLOCK_MONOTONIC, in nanoseconds.
 
         Never raises and always returns in time: what could not be closed in an orderly way is said in a warning.
         """
         loop, deadline = self._loop, self._loop.time() + self._config.finish_timeout_seconds
         if not self.failed.done():
             stop_at = self.running_time()
+            if last_instant is not None:
+                slot = SECOND // self._config.frame_rate
+                stop_at = min(stop_at, last_instant - int(self.pipeline.get_base_time()) - slot)
             for name in ("compositor", "mixer"):
                 pad = self.pipeline.get_by_name(name).get_static_pad("src")
                 pad.add_probe(Gst.PadProbeType.BUFFER, self._cut, stop_at)

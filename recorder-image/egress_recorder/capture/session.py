@@ -13,7 +13,7 @@ from typing import Any
 
 from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.cpus import available_cpus, threads
-from egress_recorder.capture.errors import CaptureError, EndReason
+from egress_recorder.capture.errors import CaptureError, EndReason, PageEnded
 from egress_recorder.capture.events import Ended, Event, FirstFrame, Joined
 from egress_recorder.capture.mixer import Mixer
 from egress_recorder.capture.output import Output
@@ -33,9 +33,8 @@ async def record(config: CaptureConfig, *, emit: Callable[[Event], None], stop: 
         cpus = available_cpus(limit=config.cpus)
         output = Output(config, threads=threads(cpus), emit=emit, loop=loop)
         source = make_source(config, emit=emit)
-        log.info(
-            "joining channel=%s url=%s threads=%d", config.source.channel, config.source.url, threads(cpus)
-        )
+        what = f"channel {config.source.channel} at {config.source.url}" if not config.page else "the page"
+        log.info("joining %s, threads=%d", what, threads(cpus))
         if await _unless(stop, source.join()):
             await _play(config, source, output, emit=emit, stop=stop)
     except CaptureError as error:
@@ -61,6 +60,7 @@ async def _play(
     mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
     output.on_branch_error = mixer.branch_failed
     reporter = asyncio.ensure_future(_report(output, emit))
+    last_instant: int | None = None
     try:
         await output.start()
         emit(Joined(at=round(time.time(), 6)))
@@ -74,9 +74,12 @@ async def _play(
             for ended in (output.failed, source.closed):
                 if ended.done():
                     ended.result()
+    except PageEnded as ended:
+        last_instant = ended.at
+        raise
     finally:
         reporter.cancel()
-        await output.finish()
+        await output.finish(last_instant=last_instant)
         mixer.close()
         emit(output.stats())
 

@@ -1,4 +1,4 @@
-"""What a source is: the small interface behind which LiveKit, and later others, stand.
+"""What a source is: the small interface behind which LiveKit and web pages, and later others, stand.
 
 A source joins something, adds and removes feeds on the stage as people come and go, and pushes frames into them
 on the pipeline's clock. It knows nothing of encoding, files or layout. To add one: a class with these members
@@ -20,8 +20,12 @@ class Stage(Protocol):
 
     on_broken: Callable[[str], None]
 
-    def add_video(self, *, order: tuple[int, int]) -> VideoFeed:
-        """Make a feed for pictures."""
+    @property
+    def base_time(self) -> int:
+        """The instant of the recording's zero, in nanoseconds of CLOCK_MONOTONIC."""
+
+    def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
+        """Make a feed for pictures: a user's, or a whole screen's as an X server has them."""
 
     def add_audio(self) -> AudioFeed:
         """Make a feed for sound."""
@@ -53,5 +57,14 @@ def make_source(config: CaptureConfig, *, emit: Callable[[Event], None]) -> Sour
             from egress_recorder.capture.livekit_source import LiveKitSource  # noqa: PLC0415 - costs 0.3 s
 
             return LiveKitSource(config, emit=emit)
+        case "page":
+            try:
+                from egress_recorder.capture.page_source import PageSource  # noqa: PLC0415 - as above
+            except ImportError as error:
+                raise ConfigError(
+                    f"This image has no browser ({error}): web pages need the recorder's web image."
+                ) from error
+
+            return PageSource(config, emit=emit)
         case other:
-            raise ConfigError(f"This recorder knows no source of kind {other!r}; it knows livekit.")
+            raise ConfigError(f"This recorder knows no source of kind {other!r}; it knows livekit and page.")

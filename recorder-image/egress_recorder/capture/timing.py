@@ -86,3 +86,70 @@ class AudioTimeline:
 
     def _length(self, samples: int) -> int:
         return samples * SECOND // self.sample_rate
+
+
+@dataclass(kw_only=True)
+class EarliestArrival:
+    """Finds the pace behind a stream that is read in bursts: a piece can come late, and never early."""
+
+    sample_rate: int
+    stalled: int
+    """Nanoseconds of lateness after which the stream has stopped and begins anew."""
+    creep: float = 0.0005
+    """The anchor may move later by so much of the time that passes: a first piece that was early by chance."""
+    _anchor: int | None = None
+    _samples: int = 0
+    _last: int = 0
+
+    def note(self, *, samples: int, now: int) -> int:
+        """Give when a piece of so many samples would have arrived, had nothing held it up."""
+        self._samples += samples
+        due = 0 if self._anchor is None else self._anchor + self._samples * SECOND // self.sample_rate
+        if self._anchor is None or now - due > self.stalled:
+            self._anchor, self._samples, self._last = now, 0, now
+            return now
+        late = now - due
+        step = min(late, int(self.creep * (now - self._last)))
+        self._anchor += step
+        self._last = now
+        return due + step
+
+
+@dataclass(kw_only=True)
+class FrameGrid:
+    """Puts pictures that come at the recording's own rate one into each of its slots.
+
+    They come with jitter, and anywhere in a slot: where that is near its edge, some slots would get two pictures and
+    some none. So the pictures' own rhythm is followed, and moved as a whole, by half a slot at most.
+    """
+
+    base_time: int
+    """The pipeline's, in nanoseconds of CLOCK_MONOTONIC."""
+    frame_rate: int
+    follow: float = 0.05
+    """How fast the rhythm is followed: of each picture's distance from it."""
+    _phase: float | None = None
+    _offset: int = 0
+    _last: int = -1
+
+    def slot(self, at: int) -> int | None:
+        """Give the slot of a picture drawn at this instant of CLOCK_MONOTONIC; None: its slot is taken."""
+        width = SECOND / self.frame_rate
+        time = at - self.base_time
+        if self._phase is None:
+            self._phase = time % width
+            self._offset = 0
+        beat = round((time - self._phase) / width)
+        self._phase += self.follow * (time - self._phase - beat * width)
+        # away from where it began by more than a slot's length: the rhythm has moved for good
+        while self._phase - self._offset * width >= 1.5 * width:
+            self._offset += 1
+        while self._phase - self._offset * width < -0.5 * width:
+            self._offset -= 1
+        slot = max(0, beat + self._offset)
+        if slot <= self._last:
+            if self._last + 1 - slot > 1:
+                return None
+            slot = self._last + 1
+        self._last = slot
+        return slot

@@ -36,7 +36,40 @@ def test_the_capture_is_told_what_to_record_and_no_secret() -> None:
             "token_file": "/run/egress/token/access_token",
             "worker_uid": 42,
         },
+        "page": None,
     }
+
+
+PAGE = {"layout": "freestyle", "channel": None, "source": None, "url": "https://canvas.good.example/?a=b"}
+
+
+def test_a_page_is_told_with_its_rules() -> None:
+    config = recorder_config(
+        **PAGE,
+        web_gl=True,
+        start={"when": "selector", "selector": "#go", "timeoutSeconds": 9, "onTimeout": "start"},
+        page_rules={"allow": ["pages.media:8080"], "ports": [443]},
+        require_sandbox=True,
+    )
+    told = asdict(capture_config(config, spool=Path("/spool/a"), stop_seconds=10.0))
+    assert told["source"]["kind"] == "page"
+    assert told["page"] == {
+        "url": "https://canvas.good.example/?a=b",
+        "web_gl": True,
+        "start_when": "selector",
+        "selector": "#go",
+        "start_timeout_seconds": 9,
+        "start_anyway": True,
+        "rules": {"allow": ["pages.media:8080"], "deny": [], "ports": [443]},
+        "require_sandbox": True,
+    }
+
+
+def test_a_page_that_was_recorded_before_is_not_waited_for_again() -> None:
+    config = recorder_config(**PAGE, start={"when": "console", "timeoutSeconds": 300})
+    page = capture_config(config, spool=Path("/spool/a"), stop_seconds=10.0, goes_on=True).page
+    assert page is not None
+    assert (page.start_when, page.start_timeout_seconds, page.start_anyway) == ("load", 10, True)
 
 
 @pytest.mark.parametrize("missing", [{"source": None}, {"channel": None}])

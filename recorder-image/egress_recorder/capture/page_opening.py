@@ -1,0 +1,190 @@
+"""Opens the page and waits until it may be recorded: the start rule.
+
+In: a browser that shows nothing yet, the rule. Out: nothing, when the page is ready; each step as an event; an error
+that says which step failed and why. Must not: start the browser, look at a picture.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+
+from egress_api.page import START_MARK, StartWhen
+from egress_recorder.capture.browser import Browser
+from egress_recorder.capture.config import PageConfig
+from egress_recorder.capture.errors import CaptureError, PageCrashed, PageNotReady, PageUnreachable
+from egress_recorder.capture.events import Event, PageSeen, PageStep, PageStepped
+from egress_recorder.capture.page_watch import PageWatch
+from egress_recorder.capture.page_words import (
+    Why,
+    opening_error,
+    shown_host,
+    status_error,
+    worth_another_try,
+)
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+TRY_PAUSE_SECONDS = 1.0
+STATUS_SECONDS = 1.0
+"""The answer's status may be told a moment after the page has been opened."""
+SELECTOR_SECONDS = 0.1
+_ERROR_STATUS = 400
+_EMPTY_STATUSES = (204, 205)
+
+
+class Opening:
+    """One page on its way to being recorded."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        watch: PageWatch,
+        page: PageConfig,
+        *,
+        why: Callable[[str], Why | None],
+        emit: Callable[[Event], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            browser: with an empty page.
+            watch: that listens to it.
+            page: what to open, and the rule.
+            why: what the proxy says of a URL's host, if it refused it.
+            emit: takes the steps.
+        """
+        self._browser, self._watch, self._page = browser, watch, page
+        self._why, self._emit = why, emit
+        self._loaded_told = False
+
+    async def run(self) -> None:
+        """Open the page and wait for the rule. Raises CaptureError."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._page.start_timeout_seconds
+        try:
+            await self._open(deadline)
+            await self._until_ready(deadline)
+        except CaptureError as error:
+            self._tell_failure(error)
+            raise
+
+    def tell_loaded(self) -> None:
+        """Tell that the page has loaded, once it has; with some rules it does so after it is ready."""
+        if self._watch.facts.loaded and not self._loaded_told:
+            self._loaded_told = True
+            self._step(PageStep.LOADED, reason="Loaded", message="The page has loaded.")
+
+    async def _open(self, deadline: float) -> None:
+        clock, tries = asyncio.get_running_loop().time, 0
+        while (error := await self._try_to_open(deadline)) is not None:
+            tries += 1
+            log.info("not opened yet: %s", error.message)
+            if not worth_another_try(error) or tries >= TRIES or clock() + TRY_PAUSE_SECONDS >= deadline:
+                raise error
+            await asyncio.sleep(TRY_PAUSE_SECONDS)
+
+    async def _try_to_open(self, deadline: float) -> CaptureError | None:
+        left = deadline - asyncio.get_running_loop().time()
+        facts, url = self._watch.facts, self._page.url
+        facts.begin()
+        facts.url = url
+        try:
+            answer = await self._browser.call(
+                self._browser.client.send.Page.navigate, {"url": url}, seconds=max(left, 0.1)
+            )
+        except TimeoutError:
+            waited = self._page.start_timeout_seconds
+            return PageUnreachable(f"{shown_host(url)} did not answer within {waited:g} s.")
+        said = answer.get("errorText")
+        superseded = said == "net::ERR_ABORTED" and not answer.get("isDownload")
+        if said and not superseded and facts.http_status is None:
+            return opening_error(said, url=facts.url, why=self._why(facts.url))
+        status = await self._status()
+        if status is not None:
+            self._emit(PageSeen(http_status=status))
+            if status >= _ERROR_STATUS:
+                return status_error(status, url=facts.url)
+        if said and (not superseded or status in _EMPTY_STATUSES):
+            return opening_error(said, url=facts.url, why=self._why(facts.url))
+        return None
+
+    async def _status(self) -> int | None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + STATUS_SECONDS
+        while self._watch.facts.http_status is None and clock() < deadline:
+            await self._watch.next_change(seconds=deadline - clock())
+        return self._watch.facts.http_status
+
+    async def _until_ready(self, deadline: float) -> None:
+        clock = asyncio.get_running_loop().time
+        by_selector = self._page.start_when == StartWhen.SELECTOR
+        while True:
+            facts = self._watch.facts
+            self.tell_loaded()
+            if facts.crashed:
+                raise PageCrashed("The page broke its browser tab before it could be recorded.")
+            if facts.failed and not facts.loaded:
+                raise opening_error(facts.failed, url=facts.url, why=self._why(facts.url))
+            if await self._met():
+                return None
+            left = deadline - clock()
+            if left <= 0:
+                return self._time_is_up()
+            await self._watch.next_change(seconds=min(left, SELECTOR_SECONDS) if by_selector else left)
+
+    async def _met(self) -> bool:
+        """Look whether the rule is met, and tell."""
+        facts = self._watch.facts
+        match self._page.start_when:
+            case StartWhen.CONSOLE:
+                met, reason, message = facts.start_mark, "StartMarkLogged", f"The page logged {START_MARK}."
+            case StartWhen.SELECTOR:
+                met = await self._selected()
+                reason, message = "SelectorFound", f"An element matches {self._page.selector}."
+            case _:
+                met = facts.loaded and facts.painted
+                reason, message = "LoadedAndPainted", "The page has loaded and shows something."
+        if met:
+            self._step(PageStep.READY, reason=reason, message=message)
+        return met
+
+    async def _selected(self) -> bool:
+        quoted = json.dumps(self._page.selector)
+        look = (
+            f"(() => {{ try {{ return document.querySelector({quoted}) ? 1 : 0 }} catch {{ return -1 }} }})()"
+        )
+        try:
+            found = await self._browser.evaluate(look, seconds=1.0)
+        except (TimeoutError, RuntimeError):  # busy, or between two documents: asked again
+            return False
+        if found == -1:
+            raise PageNotReady(f"start.selector is not a CSS selector: {self._page.selector}")
+        return bool(found == 1)
+
+    def _time_is_up(self) -> None:
+        facts, waited = self._watch.facts, f"{self._page.start_timeout_seconds:g} s"
+        match self._page.start_when:
+            case StartWhen.CONSOLE:
+                missing = f"did not log {START_MARK}"
+            case StartWhen.SELECTOR:
+                missing = f"had no element that matches {self._page.selector}"
+            case _:
+                missing = "has loaded and showed nothing" if facts.loaded else "did not finish loading"
+        if not self._page.start_anyway:
+            raise PageNotReady(f"The page {missing} within {waited} (start.timeoutSeconds).")
+        self._step(
+            PageStep.READY,
+            reason="TimedOut",
+            message=f"The page {missing} within {waited}; it is recorded as it is (start.onTimeout).",
+        )
+
+    def _tell_failure(self, error: CaptureError) -> None:
+        step = PageStep.READY if self._loaded_told else PageStep.LOADED
+        self._step(step, done=False, reason=error.reason, message=error.message)
+        if step is PageStep.LOADED:
+            self._step(PageStep.READY, done=False, reason=error.reason, message="The page has not loaded.")
+
+    def _step(self, step: PageStep, *, reason: str, message: str, done: bool = True) -> None:
+        self._emit(PageStepped(step=step, done=done, reason=reason, message=message))
