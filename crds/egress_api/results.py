@@ -15,6 +15,8 @@ from egress_api.page import PageReport
 from egress_api.status import OutputFile
 
 MAX_TERMINATION_BYTES: Final = 3500
+_STEP_CHARACTERS: Final = 80
+"""Of a step's sentence in a termination message."""
 
 
 class RecorderPhase(StrEnum):
@@ -49,6 +51,18 @@ class LiveReport(RecorderReport):
     participants: int = Field(0, ge=0, description="People in the picture or in the sound now.")
 
 
+def _briefly(page: PageReport) -> PageReport:
+    # The conditions have had the sentences from /status; three long ones would leave no room for the files.
+    steps = {name: getattr(page, name) for name in ("loaded", "ready", "first_frame")}
+    return page.model_copy(
+        update={
+            name: step.model_copy(update={"message": step.message[:_STEP_CHARACTERS]})
+            for name, step in steps.items()
+            if step is not None
+        }
+    )
+
+
 class Outcome(StrEnum):
     """Whether the recorder did what it was there for."""
 
@@ -68,6 +82,8 @@ class TerminationSummary(RecorderReport):
     def to_message(self) -> str:
         """Return the text to write, at most `MAX_TERMINATION_BYTES` of UTF-8."""
         summary = self.model_copy(update={"message": self.message[:500]})
+        if self.page is not None:
+            summary = summary.model_copy(update={"page": _briefly(self.page)})
         while True:
             text = summary.model_dump_json(by_alias=True, exclude_none=True)
             if len(text.encode()) <= MAX_TERMINATION_BYTES or not summary.files:

@@ -30,6 +30,7 @@ from egress_operator.decision import (
 )
 from egress_operator.draft import Draft
 from egress_operator.failures import End, classify, exit_sentence, summary_of
+from egress_operator.page_steps import blocked_page
 from egress_operator.pod_state import LOST_AFTER_SECONDS, Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.settings import Settings
@@ -235,7 +236,7 @@ class _Pass:
         if self.draft.holds(ConditionType.RECORDING):
             # It has recorded in this Pod: a capture that is being started again, no news for a user.
             return self._wait(self._look_again(pod))
-        blocked = pod.blocked()
+        blocked = blocked_page(pod.blocked(), self.task.spec, self.facts.live)
         if pod.creating and self.facts.mount_problem is not None:
             blocked = self.facts.mount_problem
         if blocked.reason is Reason.UNSCHEDULABLE:
@@ -295,6 +296,7 @@ class _Pass:
         self.draft.state(status.state, Reason.RETRYING, message)
         self.draft.condition(ConditionType.RECORDING, NO, end.reason, end.message)
         self.draft.condition(ConditionType.POD_SCHEDULED, NO, Reason.RETRYING)
+        self.draft.page_again(Reason.RETRYING)
         self.draft.set(
             attempt=number,
             free_restarts=status.free_restarts + int(free),

@@ -4,9 +4,11 @@ In: the status as read, the clock, the spec's generation. Out: a new status, or 
 between two. Pure. It knows how a status is written, not what should stand in it.
 """
 
+import re
 from datetime import datetime
 from typing import Any, Final
 
+from egress_api.page import PageReport, PageStatus
 from egress_api.results import RecorderReport
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import MAX_FILES, MAX_MESSAGE, EgressTaskStatus, OutputFile, with_condition
@@ -15,6 +17,12 @@ PAGE_CONDITIONS: Final = (ConditionType.PAGE_LOADED, ConditionType.PAGE_READY, C
 """What has to happen before a page is recorded, in this order; tasks of channels have no such conditions."""
 FIGURES_SECONDS: Final = 30
 """Sizes and durations are written at most once per this many recorded seconds: a status is no counter."""
+_ONE_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+
+
+def one_word(reason: str, *, otherwise: str) -> str:
+    """Return a reason that the API server takes for a condition's: itself if it is one word."""
+    return reason if _ONE_WORD.fullmatch(reason) else otherwise
 
 
 class Draft:
@@ -72,7 +80,7 @@ class Draft:
         self.state(State.ENQUEUED, Reason.ACCEPTED, "the task was accepted")
 
     def report(self, report: RecorderReport, *, final: bool) -> None:
-        """Take over what a recorder says of its files.
+        """Take over what a recorder says of its files and its page.
 
         Args:
             report: from its /status or its termination message.
@@ -92,6 +100,29 @@ class Draft:
             first_frame_at=old.first_frame_at or report.first_frame_at,
         )
 
+        if report.page is not None:
+            self._page(report.page)
+
+    def _page(self, page: PageReport) -> None:
+        old = self.status.page or PageStatus()
+        self.set(
+            page=PageStatus(
+                sandbox=page.sandbox or old.sandbox,
+                http_status=page.http_status or old.http_status,
+                reloads=page.reloads,
+            )
+        )
+        for wanted, step in zip(PAGE_CONDITIONS, (page.loaded, page.ready, page.first_frame), strict=True):
+            if step is not None:
+                status = ConditionStatus.TRUE if step.done else ConditionStatus.FALSE
+                self.condition(wanted, status, one_word(step.reason, otherwise=wanted), step.message)
+
+    def page_again(self, reason: str) -> None:
+        """Another recorder opens the page: how far the last one had come no longer holds."""
+        for wanted in (ConditionType.PAGE_LOADED, ConditionType.PAGE_READY):
+            if self.status.condition(wanted) is not None:
+                self.condition(wanted, ConditionStatus.UNKNOWN, reason)
+
     def finish(self, state: State, reason: str, message: str, *, uploaded: bool) -> None:
         """End the task: a terminal state and every condition decided."""
         self.state(state, reason, message)
@@ -105,6 +136,10 @@ class Draft:
         }.items():
             status = ConditionStatus.TRUE if value else ConditionStatus.FALSE
             self.condition(wanted, status, reason, self.status.message)
+        for wanted in PAGE_CONDITIONS:
+            found = self.status.condition(wanted)
+            if found is not None and found.status is ConditionStatus.UNKNOWN:
+                self.condition(wanted, ConditionStatus.FALSE, reason)
         if self.status.attempt == 0:
             self.condition(ConditionType.POD_SCHEDULED, ConditionStatus.FALSE, reason)
 

@@ -5,7 +5,6 @@ a reason, a sentence, and whose doing it was. What follows from it (again, STOPP
 The platform's word comes before the recorder's exit code: an evicted Pod also shows exit code 143.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,14 @@ from typing import Final
 
 from egress_api.results import Outcome, TerminationSummary
 from egress_api.states import Reason
+from egress_operator.draft import one_word
 from egress_operator.pod_state import PodView
 
-SELF_ENDED: Final = frozenset({Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED})
+SELF_ENDED: Final = frozenset(
+    {Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED, Reason.PAGE_ENDED}
+)
 """What a recorder ends for by itself, as wanted."""
 _TAIL: Final = 300
-_ONE_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,6 @@ class _Rule:
     reason: Reason
     sentence: Callable[[PodView], str]
     platform: bool = True
-
-
-def _word(reason: str) -> str:
-    # It becomes a condition's reason, where the API server takes nothing else than one word.
-    return reason if _ONE_WORD.fullmatch(reason) else Reason.RECORDER_FAILED
 
 
 def exit_sentence(pod: PodView) -> str:
@@ -160,7 +156,7 @@ def classify(pod: PodView | None, summary: TerminationSummary | None, *, now: da
             platform=True,
         )
     if summary is not None:
-        own = _word(summary.reason)
+        own = one_word(summary.reason, otherwise=Reason.RECORDER_FAILED)
         if summary.outcome is Outcome.FAILED:
             return End(reason=own, message=summary.message or own, retryable=summary.retryable)
         if own in SELF_ENDED or pod.reason == "DeadlineExceeded":

@@ -111,7 +111,7 @@ class LiveReports(Generic[Key]):
             report = await self._look(pod)
             followed = self._followed.get(key)
             if report is None or followed is None:
-                pause = min(max(pause, self._poll_seconds) * 2, SLOWEST_SECONDS)
+                pause = min(pause * 2, SLOWEST_SECONDS)
                 continue
             pause = self._poll_seconds if report.files else min(self._poll_seconds, 1.0)
             followed.latest = report
@@ -146,6 +146,14 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 def _news(told: LiveReport, report: LiveReport) -> bool:
     def facts(r: LiveReport) -> tuple[object, ...]:
-        return r.phase, r.first_frame_at, r.joined_at, r.files_total, r.manifest_uri, r.participants > 0
+        return (
+            r.phase,
+            r.first_frame_at,
+            r.joined_at,
+            r.files_total,
+            r.manifest_uri,
+            r.participants > 0,
+            r.page,
+        )
 
     return facts(told) != facts(report) or worth_writing(told.files, report.files)

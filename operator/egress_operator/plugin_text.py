@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from egress_api.base import to_rfc3339
+from egress_api.page import PageStatus
 from egress_api.status import EgressTaskStatus, OutputFile
 from egress_api.task import EgressTask
 
@@ -62,6 +63,7 @@ def details(task: EgressTask, *, now: datetime) -> str:
         ("Ended", moment(status.stopped_at, now=now)),
         ("Recorded", recorded(status)),
         ("Pod", status.pod_name and f"{status.pod_name} ({', '.join(part for part in pod if part)})"),
+        ("Page", page(status.page) if status.page else None),
         ("Manifest", status.manifest_uri),
     ]
     lines = [f"{f'{name}:':<14}{clean(value)}" for name, value in facts if value]
@@ -91,8 +93,26 @@ def conditions(status: EgressTaskStatus, *, now: datetime) -> str:
 
 def files(found: Iterable[OutputFile]) -> str:
     """Return a table of outputs."""
-    rows = [[one.kind, size(one.size_bytes), f"{one.duration_seconds:.1f}s", one.uri] for one in found]
+    rows = [
+        [
+            one.kind,
+            size(one.size_bytes),
+            f"{one.duration_seconds:.1f}s" if one.duration_seconds else "",
+            one.uri,
+        ]
+        for one in found
+    ]
     return table([["KIND", "SIZE", "DURATION", "URI"], *rows])
+
+
+def page(found: PageStatus) -> str:
+    """Return how a page does: sandbox, the status of its answer, reloads."""
+    parts = [
+        f"sandbox {found.sandbox}" if found.sandbox else "",
+        f"HTTP {found.http_status}" if found.http_status else "",
+        f"loaded again {found.reloads} times" if found.reloads else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def recorded(status: EgressTaskStatus) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, assert_never
 import structlog
 from pydantic import ValidationError
 
+from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.results import LiveReport
 from egress_api.states import Reason, State
@@ -35,7 +36,7 @@ from egress_operator.errors import ApiError, ConflictError, QuotaExceededError, 
 from egress_operator.events import build_event, worth_an_event
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
-from egress_operator.mounts import FAILED_MOUNT, mount_problem
+from egress_operator.mounts import FAILED_MOUNT, FAILED_SANDBOX, mount_problem
 from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod
@@ -76,6 +77,11 @@ class _PodRefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+
+
+def _opens_page(task: EgressTask, pod: PodView) -> bool:
+    """Tell whether this Pod's recorder has more to say than that it isn't ready: which step a page waits for."""
+    return task.spec.layout is Layout.FREESTYLE and pod.phase == "Running" and pod.ip is not None
 
 
 class Reconciler:
@@ -144,7 +150,7 @@ class Reconciler:
         live = None
         if pod is None or task.status.state.terminal or pod.ended(self._clock()):
             self._live.drop(key)
-        elif pod.ready and pod.owner_uid == task.metadata.uid:
+        elif pod.owner_uid == task.metadata.uid and (pod.ready or _opens_page(task, pod)):
             self._live.follow(key, pod)
             live = self._live.latest(key, pod)
         problem = await self._mount_problem(pod) if pod is not None else None
@@ -157,7 +163,10 @@ class Reconciler:
         if (self._clock() - pod.scheduled_at).total_seconds() < MOUNT_SECONDS:
             return None
         try:
-            return mount_problem(await self._cluster.pod_events(pod, reason=FAILED_MOUNT))
+            events = await self._cluster.pod_events(pod, reason=FAILED_MOUNT)
+            if not events:
+                events = await self._cluster.pod_events(pod, reason=FAILED_SANDBOX)
+            return mount_problem(events)
         except RefusedError as error:
             logger.warning("Events can't be read", pod=pod.name, namespace=pod.namespace, error=str(error))
             return None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from egress_api.constants import RESULTS_FINALIZER
+from egress_api.page import PageReport, Sandbox, Step
 from egress_api.results import Outcome, TerminationSummary
 from egress_api.spec import EgressTaskSpec
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
@@ -21,9 +22,10 @@ from egress_operator.decision import (
     Refusal,
     ReleasePod,
 )
+from egress_operator.draft import PAGE_CONDITIONS
 from egress_operator.pod_state import Blocked, ContainerEnd, PodView
-from egress_operator.settings import Settings
-from support.summaries import START, failed, playlist, summary
+from egress_operator.settings import Settings, WebSettings
+from support.summaries import START, failed, live, playlist, summary
 
 UID = "task-uid"
 NOW = START + timedelta(seconds=100)
@@ -34,6 +36,22 @@ SETTINGS = Settings(
     store={"url": "s3://recordings"},
     sources={"default": {"kind": "livekit", "url": "ws://livekit:7880"}},
     recorder={"image": "egress-recorder:1"},
+)
+
+
+WEB = SETTINGS.model_copy(
+    update={
+        "recorder": SETTINGS.recorder.model_copy(update={"web": WebSettings(image="egress-recorder-web:1")})
+    }
+)
+"""Of an operator that records pages, too."""
+DONE = Step(done=True, reason="Done")
+REFUSED = Step(done=False, reason="PageUnreachable", message="connection refused")
+SELF_ENDED_ROWS = (
+    Reason.MAX_DURATION_REACHED,
+    Reason.IDLE_TIMEOUT,
+    Reason.SOURCE_CLOSED,
+    Reason.PAGE_ENDED,
 )
 
 
@@ -63,17 +81,25 @@ def task(status: EgressTaskStatus | None = None, **spec: Any) -> EgressTask:
     )
 
 
+def page_task(status: EgressTaskStatus | None = None, **spec: Any) -> EgressTask:
+    page = {"channel": None, "access_token_secret_ref": None, "url": "https://page.example/x"}
+    return task(status, layout="freestyle", **{**page, **spec})
+
+
 def status(
     state: State = State.ENQUEUED,
     *,
     attempt: int = 1,
     pod: bool = True,
     recorded: bool = False,
+    page: bool = False,
     **fields: Any,
 ) -> EgressTaskStatus:
     """Return a status as the operator leaves it: `pod` if it has seen the attempt's Pod."""
     conditions = []
     for kind in ConditionType:
+        if kind in PAGE_CONDITIONS and not page:
+            continue
         value = ConditionStatus.UNKNOWN
         if recorded and kind is ConditionType.RECORDING:
             value = ConditionStatus.TRUE
@@ -280,9 +306,7 @@ def _first_rows() -> Iterator[Row]:
     )
     yield Row(
         when="is a web page, and the operator has no image for pages (recorder.web.image)",
-        task=task(
-            layout="freestyle", channel=None, access_token_secret_ref=None, url="https://page.example/x"
-        ),
+        task=page_task(),
         state=State.FAILED,
         reason="LayoutNotSupported",
     )
@@ -464,8 +488,59 @@ def _recording_rows() -> Iterator[Row]:
     )
 
 
+def _page_rows() -> Iterator[Row]:
+    enqueued = page_task(status(page=True))
+    yield Row(
+        when="a page is not ready yet: status says which step it waits for",
+        task=enqueued,
+        pod=running(ready=False),
+        facts=Facts(live=live(page=PageReport(sandbox=Sandbox.ON, loaded=DONE), joined_at=None)),
+        settings=WEB,
+        state=State.ENQUEUED,
+        reason="PodStarting",
+    )
+    yield Row(
+        when="a page is recorded",
+        task=enqueued,
+        pod=running(),
+        facts=Facts(
+            live=live(page=PageReport(sandbox=Sandbox.ON, loaded=DONE, ready=DONE, first_frame=DONE))
+        ),
+        settings=WEB,
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    unreachable = failed(Reason.PAGE_UNREACHABLE, retryable=True, page=PageReport(loaded=REFUSED))
+    yield Row(
+        when="a page could not be reached, the first time",
+        task=enqueued,
+        pod=ended(unreachable, exit_code=1),
+        settings=WEB,
+        state=State.ENQUEUED,
+        reason="Retrying",
+        does="release 1, delete 1",
+    )
+    for reason in (
+        Reason.PAGE_FORBIDDEN,
+        Reason.PAGE_INSECURE,
+        Reason.PAGE_HTTP_ERROR,
+        Reason.PAGE_NOT_READY,
+        Reason.PAGE_CRASHED,
+        Reason.SANDBOX_UNAVAILABLE,
+    ):
+        yield Row(
+            when=f"the recorder gave up on a page: {reason}",
+            task=enqueued,
+            pod=ended(failed(reason), exit_code=1),
+            settings=WEB,
+            state=State.FAILED,
+            reason=reason,
+            does="release 1, delete 1",
+        )
+
+
 def _own_end_rows() -> Iterator[Row]:
-    for reason in (Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED):
+    for reason in SELF_ENDED_ROWS:
         yield Row(
             when=f"the recorder ended by itself: {reason}",
             task=task(RECORDING),
@@ -683,6 +758,7 @@ ROWS: tuple[Row, ...] = (
     *_first_rows(),
     *_blocked_rows(),
     *_recording_rows(),
+    *_page_rows(),
     *_own_end_rows(),
     *_platform_rows(),
     *_terminal_rows(),

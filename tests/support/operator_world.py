@@ -60,7 +60,7 @@ class World:
             "apiVersion": "egress-operator.dev/v1alpha1",
             "kind": "EgressTask",
             "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {**SPEC, **spec},
+            "spec": {name: value for name, value in {**SPEC, **spec}.items() if value is not None},
         }
         return await self.cluster.request("POST", tasks_path(self.namespace), body=body)
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from egress_api.constants import RESULTS_FINALIZER
+from egress_api.page import PageReport, Sandbox, Step
 from egress_api.results import RecorderPhase
 from egress_api.states import Reason
 from support.operator_world import World, ago
@@ -65,6 +66,42 @@ async def test_a_change_of_files_is_written_and_growth_is_not(world: World) -> N
             return await seconds() == 40
 
         await world.until("the longer file", longer)
+
+
+async def test_a_page_tells_its_steps_before_its_pod_is_ready(world: World) -> None:
+    page = {
+        "layout": "freestyle",
+        "url": "http://page.example/",
+        "channel": None,
+        "accessTokenSecretRef": None,
+    }
+    web = {"recorder": {"image": "egress-recorder:test", "web": {"image": "web:test"}}}
+    async with world.recorder_answers(), world.operator(**web):
+        await world.create_task("page", **page, start={"when": "console"})
+        pod = await world.until_pod("page")
+        assert pod["metadata"]["labels"]["egress-operator.dev/layout"] == "freestyle"
+        await world.bind("page-1")
+        world.live = live(
+            files=[], files_total=0, joined_at=None, first_frame_at=None,
+            page=PageReport(sandbox=Sandbox.OFF, http_status=200, loaded=Step(done=True, reason="Loaded")),
+        )  # fmt: skip
+        await world.run_pod("page-1", ready=False)
+
+        async def loaded() -> dict[str, str] | None:
+            status = await world.status("page")
+            steps = {c["type"]: c["status"] for c in status.get("conditions", [])}
+            return status if steps.get("PageLoaded") == "True" else None
+
+        status = await world.until("PageLoaded", loaded)
+        assert (status["state"], status["reason"]) == ("ENQUEUED", "PodStarting")
+        assert "has not logged START_RECORDING yet" in status["message"]
+        assert status["page"] == {"sandbox": "off", "httpStatus": 200, "reloads": 0}
+        done = Step(done=True, reason="Done")
+        world.live = live(page=PageReport(sandbox=Sandbox.OFF, loaded=done, ready=done, first_frame=done))
+        await world.run_pod("page-1")
+        await world.until_state("page", "PROCESSING", reason="Recording")
+        await world.end_pod("page-1", message=summary(reason=Reason.PAGE_ENDED))
+        await world.until_state("page", "STOPPED", reason="PageEnded")
 
 
 async def test_one_event_per_change_of_state(world: World) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from egress_api.page import PageReport, Sandbox, Step
 from egress_api.results import MAX_TERMINATION_BYTES, Outcome, TerminationSummary
 from egress_api.status import FileKind, OutputFile
 
@@ -47,6 +48,22 @@ def test_a_message_always_fits_and_keeps_the_count(names: list[str], message: st
     assert read is not None
     assert read.files_total == len(names)
     assert [f.name for f in read.files] == names[: len(read.files)]
+
+
+@given(names=st.lists(st.text(max_size=80), max_size=60), sentence=st.text(max_size=500))
+def test_the_message_of_a_page_fits_with_three_long_sentences(names: list[str], sentence: str) -> None:
+    step = Step(done=False, reason="P" * 64, message=sentence)
+    page = PageReport(
+        sandbox=Sandbox.OFF, http_status=503, reloads=3, loaded=step, ready=step, first_frame=step
+    )
+    whole = summary([output_file(name) for name in names], sentence).model_copy(update={"page": page})
+    text = whole.to_message()
+    assert len(text.encode()) <= MAX_TERMINATION_BYTES
+    read = TerminationSummary.from_message(text)
+    assert read is not None
+    assert read.page is not None
+    assert read.page.ready is not None
+    assert sentence.startswith(read.page.ready.message)
 
 
 @pytest.mark.parametrize(

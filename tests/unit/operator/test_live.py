@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from egress_api.page import PageReport, Sandbox, Step
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
 from egress_operator.pod_state import PodView
@@ -49,7 +51,7 @@ async def until(look: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def here(**changes: str) -> PodView:
+def here(**changes: Any) -> PodView:
     return running(ip="127.0.0.1", **changes)
 
 
@@ -69,6 +71,20 @@ async def test_a_report_rings_once_until_there_is_news(recorder: Recorder) -> No
         latest = reports.latest("a", here())
         assert latest is not None
         assert latest.first_frame_at == START + timedelta(seconds=1)
+
+
+async def test_a_step_of_a_page_is_news(recorder: Recorder) -> None:
+    rung: list[str] = []
+    waits = live(files=[], files_total=0, joined_at=None, page=PageReport(sandbox=Sandbox.ON))
+    recorder.answer = waits.model_dump_json(by_alias=True)
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        reports.follow("a", here(ready=False))
+        await until(lambda: rung == ["a"])
+        loaded = PageReport(sandbox=Sandbox.ON, loaded=Step(done=True, reason="Loaded"))
+        recorder.answer = waits.model_copy(update={"page": loaded}).model_dump_json(by_alias=True)
+        await until(lambda: rung == ["a", "a"])
 
 
 async def test_a_report_that_comes_in_pieces_is_read_to_its_end() -> None:

@@ -12,6 +12,16 @@ def event(message: str, *, at: str = "2026-11-23T05:11:22Z", reason: str = "Fail
     return {"reason": reason, "message": message, "lastTimestamp": at, "metadata": {}}
 
 
+def test_a_node_that_can_not_set_the_pod_up_is_quoted() -> None:
+    text = "Failed to create pod sandbox: can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+    found = mount_problem([event(text, reason="FailedCreatePodSandBox")])
+    assert found is not None
+    assert (found.reason, found.message) == (
+        Reason.CONFIG_ERROR,
+        f"the Pod can't be set up on its node: {text}",
+    )
+
+
 NO_SECRET = 'MountVolume.SetUp failed for volume "token" : secret "task-token" not found'
 
 
