@@ -204,19 +204,19 @@ def test_a_page_that_hangs_is_opened_anew(pages: PageTasks, tmp_path: Path) -> N
 
 
 DEEDS = {
-    "alert": "undefined",
-    "confirm": "false",
-    "prompt": "null",
-    "popup": None,
-    "download": "undefined",
-    "camera": "NotAllowedError",
-    "notification": "denied",
-    "geolocation": "error 1",
-    "print": "undefined",
-    "fullscreen": None,
-    "beforeunload": "left",
+    "alert": {"undefined"},
+    "confirm": {"false"},
+    "prompt": {"null"},
+    "popup": {"null", "opened"},
+    "download": {"undefined"},
+    "camera": {"NotAllowedError", "NotFoundError", "no mediaDevices"},
+    "notification": {"denied", "no Notification"},
+    "geolocation": {"error 1", "no geolocation"},
+    "print": {"undefined"},
+    "fullscreen": {"TypeError"},
+    "beforeunload": {"left"},
 }
-"""What nuisances.html does, and what it is answered; None where every answer is right."""
+"""What nuisances.html does, and what it may be answered."""
 
 
 @dataclass(frozen=True)
@@ -239,8 +239,7 @@ def endured(pages: PageTasks, tmp_path_factory: pytest.TempPathFactory) -> Endur
 @pytest.mark.parametrize("deed", DEEDS)
 def test_nobody_is_there_to_answer_a_page(endured: Endured, deed: str) -> None:
     told = endured.run.report(deed)
-    if DEEDS[deed] is not None:
-        assert told["outcome"] == DEEDS[deed]
+    assert told["outcome"] in DEEDS[deed]
     assert told.get("seconds", 0) < 3
 
 
