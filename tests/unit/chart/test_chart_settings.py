@@ -1,13 +1,15 @@
 """The settings file that the chart renders is one that the operator reads, with every value in it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from egress_gateway.settings import Settings as GatewaySettings
 from egress_operator.settings import Settings
-from support.charts import Rendered, render
+from support.charts import REPOSITORY, Rendered, merged, render
 
 
 def _settings(rendered: Rendered, folder: Path) -> Settings:
@@ -165,3 +167,17 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     assert settings.pages.of("other").ports == [80, 443]
     assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
     assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
+
+
+def test_the_values_of_the_docs_are_taken_whole(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "install.md").read_text()
+    section = page.partition("\n## Web pages\n")[2].partition("\n## ")[0]
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)]
+    assert len(blocks) == 4
+    settings = [_settings(render(block), tmp_path) for block in blocks]
+    assert settings[0].recorder.web.image
+    assert settings[1].pages.of("board").allow == ["board.team-a:8080"]
+    together = merged(blocks[0], blocks[2])
+    rules = render(together).one("NetworkPolicy", "egress-recorder-pages")["spec"]["egress"]
+    assert rules[2:] == blocks[2]["pages"]["networkPolicy"]["allow"]
+    assert settings[3].recorder.web.require_sandbox
