@@ -30,6 +30,8 @@ TRY_PAUSE_SECONDS = 1.0
 STATUS_SECONDS = 1.0
 """The answer's status may be told a moment after the page has been opened."""
 SELECTOR_SECONDS = 0.1
+BLANK_SECONDS = 2.0
+"""A page of frames or of a video alone never has a first contentful paint: so long after its load it is ready, too."""
 _ERROR_STATUS = 400
 _EMPTY_STATUSES = (204, 205)
 
@@ -58,6 +60,7 @@ class Opening:
         self._browser, self._watch, self._page = browser, watch, page
         self._why, self._emit = why, emit
         self._loaded_told = False
+        self._loaded_at: float | None = None
 
     async def run(self) -> None:
         """Open the page and wait for the rule. Raises CaptureError."""
@@ -74,6 +77,7 @@ class Opening:
         """Tell that the page has loaded, once it has; with some rules it does so after it is ready."""
         if self._watch.facts.loaded and not self._loaded_told:
             self._loaded_told = True
+            self._loaded_at = asyncio.get_running_loop().time()
             self._step(PageStep.LOADED, reason="Loaded", message="The page has loaded.")
 
     async def _open(self, deadline: float) -> None:
@@ -119,7 +123,7 @@ class Opening:
 
     async def _until_ready(self, deadline: float) -> None:
         clock = asyncio.get_running_loop().time
-        by_selector = self._page.start_when == StartWhen.SELECTOR
+        pause = SELECTOR_SECONDS if self._page.start_when == StartWhen.SELECTOR else BLANK_SECONDS
         while True:
             facts = self._watch.facts
             self.tell_loaded()
@@ -132,7 +136,7 @@ class Opening:
             left = deadline - clock()
             if left <= 0:
                 return self._time_is_up()
-            await self._watch.next_change(seconds=min(left, SELECTOR_SECONDS) if by_selector else left)
+            await self._watch.next_change(seconds=min(left, pause))
 
     async def _met(self) -> bool:
         """Look whether the rule is met, and tell."""
@@ -144,11 +148,17 @@ class Opening:
                 met = await self._selected()
                 reason, message = "SelectorFound", f"An element matches {self._page.selector}."
             case _:
-                met = facts.loaded and facts.painted
+                met = facts.loaded and (facts.painted or self._blank_seconds() >= BLANK_SECONDS)
                 reason, message = "LoadedAndPainted", "The page has loaded and shows something."
+                if not facts.painted:
+                    reason = "Loaded"
+                    message = "The page has loaded; it has no text or picture outside of frames and videos."
         if met:
             self._step(PageStep.READY, reason=reason, message=message)
         return met
+
+    def _blank_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._loaded_at if self._loaded_at is not None else 0.0
 
     async def _selected(self) -> bool:
         quoted = json.dumps(self._page.selector)
