@@ -56,6 +56,8 @@ class VideoFeed:
         """Called in the source's thread when the first picture comes, or another size."""
         self.on_cell: Callable[[int], None] = lambda _height: None
         """Called by the mixer with the height, in pixels, at which the picture is shown."""
+        self.on_slot: Callable[[int], None] = lambda _slot: None
+        """Told by a screen's source which slot of the recording its next picture is for."""
         self._timeline = timeline
         self._lock = threading.Lock()
         self._open = True

@@ -65,7 +65,7 @@ class Child:
                 return
             text = line.decode(errors="replace").rstrip()
             self.words.append(text)
-            log.info("%s: %.300s", self.name, text)
+            log.debug("%s: %.300s", self.name, text)
 
 
 async def start_child(

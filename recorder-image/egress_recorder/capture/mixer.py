@@ -21,6 +21,7 @@ from egress_recorder.capture.pipeline import (
     video_branch,
     video_caps,
 )
+from egress_recorder.capture.stills import StillFrames
 from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
 
 
@@ -35,6 +36,7 @@ class Mixer:
         self._audiomixer = pipeline.get_by_name("mixer")
         self._feeds: dict[str, Feed] = {}
         self._numbers = itertools.count(1)
+        self._stills: StillFrames | None = None
         self.on_broken: Callable[[str], None] = lambda _name: None
         """Called with a feed's name after its branch has failed and has been removed."""
 
@@ -45,16 +47,29 @@ class Mixer:
 
     def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
         """Make a feed for pictures; it takes part in the grid from its first picture on."""
+        if screen:
+            self._stills = StillFrames(
+                self._compositor.get_static_pad("src"),
+                frame_rate=self._config.frame_rate,
+                gop_seconds=self._config.gop_seconds,
+            )
         timeline = VideoTimeline(base_time=self.base_time, frame_rate=self._config.frame_rate)
         name, bin_ = self._branch("video", video_branch(screen=screen))
         feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline, screen=screen)
         feed.on_shape = self._reflow_soon
+        if self._stills is not None:
+            feed.on_slot = self._stills.new_picture
         pad = self._compositor.request_pad_simple("sink_%u")
         pad.set_property("alpha", 0.0)  # nothing is shown before the first reflow says where
         if not screen:  # a page may well stand still
             pad.set_property("max-last-buffer-repeat", FROZEN_AFTER)
         self._attach(feed, pad)
         return feed
+
+    @property
+    def left_out(self) -> int:
+        """Pictures of a screen that were not encoded because nothing had changed."""
+        return self._stills.left_out if self._stills is not None else 0
 
     def add_audio(self) -> AudioFeed:
         """Make a feed for sound."""

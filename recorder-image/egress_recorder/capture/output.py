@@ -54,6 +54,8 @@ class Output:
             raise PipelineError(f"The media pipeline cannot be built: {error}.") from error
         self.pipeline.use_clock(Gst.SystemClock.obtain())
         self.failed: asyncio.Future[None] = loop.create_future()
+        self.left_out: Callable[[], int] = lambda: 0
+        """Says how many pictures were left out on purpose."""
         self.on_branch_error: Callable[[str], None] = lambda _name: None
         self.first_frame: asyncio.Future[float] = loop.create_future()
         """Done with the first encoded frame: the unix time of the recording's zero."""
@@ -129,7 +131,7 @@ class Output:
         if self._first_pts is None:
             return Stats(frames=0, dropped=0)
         due = round((self._last_pts - self._first_pts) * self._config.frame_rate / SECOND) + 1
-        return Stats(frames=self._frames, dropped=max(0, due - self._frames))
+        return Stats(frames=self._frames, dropped=max(0, due - self._frames - self.left_out()))
 
     def _rescue(self, name: str) -> None:
         """Count in the segment that was not closed: a transport stream needs no trailer to be played."""

@@ -173,9 +173,10 @@ class Screen:
             pts = feed.admit(
                 Shape(width, height), timestamp_us=-(-stamp // 1000), now=stamp, caps=Gst.Caps.from_string
             )
-        if pts is None:
+        if slot is None or pts is None:
             self._pictures.give_back(place)
             return False
+        feed.on_slot(slot)
         buffer = self._memory.wrap(
             address=self._pictures.address + offset, size=self._pictures.size, pts=pts,
             release=self._release, owner=place,

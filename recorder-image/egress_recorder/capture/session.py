@@ -59,6 +59,7 @@ async def _play(
     """Run the pipeline between join and end. Raises what ended it, after everything is closed."""
     mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
     output.on_branch_error = mixer.branch_failed
+    output.left_out = lambda: mixer.left_out
     reporter = asyncio.ensure_future(_report(output, emit))
     last_instant: int | None = None
     try:
