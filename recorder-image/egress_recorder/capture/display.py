@@ -15,12 +15,11 @@ import xcffib.randr
 
 from egress_recorder.capture.children import Child, start_child
 from egress_recorder.capture.errors import PipelineError
+from egress_recorder.capture.timing import refresh_rate
 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
-SLOWEST_HZ = 15
-"""A page that is drawn less often than this also loads and reacts slowly."""
 
 
 class Display:
@@ -108,11 +107,6 @@ class Display:
             ) from error
         finally:
             connection.disconnect()
-
-
-def refresh_rate(frame_rate: int) -> int:
-    """Give the refresh rate for a recording's frame rate: the rate itself, or the first multiple that is not slow."""
-    return frame_rate * -(-SLOWEST_HZ // frame_rate) if frame_rate < SLOWEST_HZ else frame_rate
 
 
 async def _line(descriptor: int) -> str:

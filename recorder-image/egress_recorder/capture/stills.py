@@ -1,20 +1,15 @@
 """Leaves out most pictures of a screen that stands still: they would be encoded thirty times a second, all the same.
 
-In: which slots of the recording got a new picture; the pictures on their way to the encoder. Out: every slot's picture
-while something moves; once nothing has for half a second, ten a second, until it does again. Encoding the others
-costs half of what a page that stands still takes altogether (docs/benchmarks.md).
-Key frames are asked for by time, for the encoder counts pictures.
+In: which slots of the recording got a new picture; the pictures on their way to the encoder. Out: those that
+`timing.Stillness` wants. Encoding the others costs half of what a page that stands still takes altogether
+(docs/benchmarks.md). Key frames are asked for by time, for the encoder counts pictures.
 """
 
 import threading
-from collections import deque
 from typing import Any
 
 from egress_recorder.capture.gst import Gst
-from egress_recorder.capture.timing import SECOND
-
-REPEATS_PER_SECOND = 10
-STILL_AFTER_SECONDS = 0.5
+from egress_recorder.capture.timing import SECOND, Stillness
 
 
 class StillFrames:
@@ -29,12 +24,9 @@ class StillFrames:
             gop_seconds: how far apart key frames are.
         """
         self._frame_rate = frame_rate
-        self._every = max(1, round(frame_rate / REPEATS_PER_SECOND))
         self._gop = round(gop_seconds * SECOND)
         self._next_key = self._gop
-        self._patience = max(1, round(STILL_AFTER_SECONDS * frame_rate))
-        self._moved: deque[int] = deque()
-        self._last_moved = 0
+        self._stillness = Stillness(frame_rate=frame_rate)
         self._lock = threading.Lock()
         self.left_out = 0
         """Pictures that were not passed on."""
@@ -43,18 +35,13 @@ class StillFrames:
     def new_picture(self, slot: int) -> None:
         """Note that this slot has a picture of its own; called when the picture is pushed, before it is shown."""
         with self._lock:
-            self._moved.append(slot)
-
-    def wanted(self, slot: int) -> bool:
-        """Say whether a slot's picture is to be encoded."""
-        with self._lock:
-            while self._moved and self._moved[0] <= slot:
-                self._last_moved = self._moved.popleft()
-        return slot - self._last_moved < self._patience or slot % self._every == 0
+            self._stillness.moved(slot)
 
     def _on_picture(self, pad: Any, info: Any) -> Any:
         pts = info.get_buffer().pts  # the mixer counts running time from zero
-        if not self.wanted(round(pts * self._frame_rate / SECOND)):
+        with self._lock:
+            wanted = self._stillness.wanted(round(pts * self._frame_rate / SECOND))
+        if not wanted:
             self.left_out += 1
             return Gst.PadProbeReturn.DROP
         if pts >= self._next_key:

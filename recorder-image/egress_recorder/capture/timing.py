@@ -6,10 +6,13 @@ Sound carries no time: it is pulled by a local timer, so samples count it, from 
 Pure arithmetic: no GStreamer, no clock of its own.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
+SLOWEST_HZ = 15
+"""A page that is drawn less often than this also loads and reacts slowly."""
 
 
 @dataclass(kw_only=True)
@@ -153,3 +156,33 @@ class FrameGrid:
             slot = self._last + 1
         self._last = slot
         return slot
+
+
+@dataclass(kw_only=True)
+class Stillness:
+    """Says which of a screen's pictures are worth encoding: all while it moves, few while it stands still."""
+
+    frame_rate: int
+    patience: float = 0.5
+    """Seconds without a new picture after which it stands still."""
+    repeats_per_second: int = 10
+    """Of the same picture then, so that players and a seek still find one."""
+    _moves: deque[int] = field(default_factory=deque)
+    _moved_at: int = 0
+
+    def moved(self, slot: int) -> None:
+        """Note that a slot, later than those before, has a new picture."""
+        self._moves.append(slot)
+
+    def wanted(self, slot: int) -> bool:
+        """Say whether a slot's picture is to be encoded; asked slot by slot."""
+        while self._moves and self._moves[0] <= slot:
+            self._moved_at = self._moves.popleft()
+        if slot - self._moved_at < self.patience * self.frame_rate:
+            return True
+        return slot % max(1, round(self.frame_rate / self.repeats_per_second)) == 0
+
+
+def refresh_rate(frame_rate: int) -> int:
+    """Give the refresh rate for a recording's frame rate: the rate itself, or the first multiple that is not slow."""
+    return frame_rate * -(-SLOWEST_HZ // frame_rate) if frame_rate < SLOWEST_HZ else frame_rate
