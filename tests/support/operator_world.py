@@ -28,6 +28,15 @@ SPEC: dict[str, Any] = {
 }
 
 
+PAGE: dict[str, Any] = {
+    "layout": "freestyle",
+    "url": "http://page.example/",
+    "channel": None,
+    "accessTokenSecretRef": None,
+}
+"""What makes a page of it; None takes a field away."""
+
+
 def settings_for(namespace: str, **changes: Any) -> Settings:
     base: dict[str, Any] = {
         "namespaces": [namespace],

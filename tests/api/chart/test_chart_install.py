@@ -23,6 +23,14 @@ from support.e2e import until
 pytestmark = pytest.mark.timeout(120)
 
 EXAMPLE = REPOSITORY / "examples" / "record-channel.yaml"
+PAGES = {
+    "recorder": {"web": {"image": "web:1"}},
+    "pages": {
+        "default": {"allow": ["10.1.0.0/16", "fd00::1"]},
+        "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 9000}]}]},
+    },
+    "networkPolicy": {"egress": [{"ports": [{"protocol": "UDP", "port": 53}]}]},
+}
 OWN = {"namespaces": [NAMESPACE, "team-a"], "rbac": {"aggregateToDefaultRoles": True}}
 
 
@@ -114,7 +122,7 @@ def release(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def test_the_api_server_takes_everything_and_warns_of_nothing(cluster: Cluster) -> None:
-    values = {**OWN, "crds": {"install": False}, "gateway": {"replicas": 2}}
+    values = {**OWN, **PAGES, "crds": {"install": False}, "gateway": {"replicas": 2}}
     command = [str(cluster.server.kubectl), f"--kubeconfig={cluster.server.kubeconfig}"]
     command += ["apply", "--server-side", "--dry-run=server", "--validate=strict"]
     done = subprocess.run(
@@ -123,6 +131,25 @@ def test_the_api_server_takes_everything_and_warns_of_nothing(cluster: Cluster) 
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"store": {"options": {"endpoint": "http://store.demo:7070"}}}, "the store, store.demo port 7070"),
+        ({"pages": {"apps": {"a": {"allow": ["slides.media"]}}}}, "slides.media (pages.default.allow"),
+        ({}, None),
+    ],
+)
+def test_an_install_says_what_pages_would_not_reach(
+    cluster: Cluster, values: dict[str, Any], says: str | None
+) -> None:
+    web = {"recorder": {"web": {"image": "web:1"}}}
+    notes = cluster.helm(
+        "install", str(CHART), "--dry-run=client", values=merged(ENOUGH, merged(web, values))
+    )
+    assert ("add rules that lead there to pages.networkPolicy.allow" in notes) is (says is not None)
+    assert (says or "") in notes
 
 
 def test_an_uninstall_keeps_the_definition_and_the_tasks(cluster: Cluster) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from egress_api.task import EgressTask
 from egress_operator.pods import build_pod
-from support.operator_world import World, settings_for
+from support.operator_world import PAGE, World, settings_for
 from support.summaries import summary
 
 
@@ -63,6 +65,31 @@ async def _make_pod_of(world: World, task: dict[str, Any], *, owner_uid: str | N
     if owner_uid is not None:
         pod["metadata"]["ownerReferences"][0]["uid"] = owner_uid
     return await world.cluster.request("POST", f"/api/v1/namespaces/{world.namespace}/pods", body=pod)
+
+
+@pytest.mark.parametrize("sandbox", [{}, {"seccomp_profile": "egress/chromium.json", "host_users": False}])
+async def test_the_restricted_pod_security_standard_takes_a_pages_pod(
+    world: World, sandbox: dict[str, Any]
+) -> None:
+    await world.cluster.request(
+        "PATCH",
+        f"/api/v1/namespaces/{world.namespace}",
+        body={"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
+        content_type="application/merge-patch+json",
+    )
+    web = {"image": "web:test", **sandbox}
+    async with world.operator(recorder={"image": "egress-recorder:test", "web": web}):
+        await world.create_task("page", **PAGE)
+        spec = (await world.until_pod("page"))["spec"]
+    assert spec["containers"][0]["image"] == "web:test"
+    assert spec.get("hostUsers", True) is sandbox.get("host_users", True)
+
+
+async def test_an_operator_without_an_image_for_pages_says_which_value_to_set(world: World) -> None:
+    async with world.operator():
+        await world.create_task("page", **PAGE)
+        status = await world.until_state("page", "FAILED", reason="LayoutNotSupported")
+    assert "recorder.web.image" in status["message"]
 
 
 async def test_a_pod_that_is_already_there_is_adopted(world: World) -> None:

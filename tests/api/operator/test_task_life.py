@@ -8,7 +8,7 @@ from egress_api.constants import RESULTS_FINALIZER
 from egress_api.page import PageReport, Sandbox, Step
 from egress_api.results import RecorderPhase
 from egress_api.states import Reason
-from support.operator_world import World, ago
+from support.operator_world import PAGE, World, ago
 from support.summaries import failed, live, playlist, summary
 
 
@@ -69,15 +69,9 @@ async def test_a_change_of_files_is_written_and_growth_is_not(world: World) -> N
 
 
 async def test_a_page_tells_its_steps_before_its_pod_is_ready(world: World) -> None:
-    page = {
-        "layout": "freestyle",
-        "url": "http://page.example/",
-        "channel": None,
-        "accessTokenSecretRef": None,
-    }
     web = {"recorder": {"image": "egress-recorder:test", "web": {"image": "web:test"}}}
     async with world.recorder_answers(), world.operator(**web):
-        await world.create_task("page", **page, start={"when": "console"})
+        await world.create_task("page", **PAGE, start={"when": "console"})
         pod = await world.until_pod("page")
         assert pod["metadata"]["labels"]["egress-operator.dev/layout"] == "freestyle"
         await world.bind("page-1")
