@@ -102,7 +102,10 @@ RULES: Final = (
         name="out of memory",
         fits=lambda pod, _: pod.container_end is not None and pod.container_end.reason == "OOMKilled",
         reason=Reason.OOM_KILLED,
-        sentence=lambda _: "the recorder used more memory than its limit (recorder.resources.limits.memory)",
+        sentence=lambda _: (
+            "the recorder used more memory than its limit (recorder.resources.limits.memory, or for a page "
+            "recorder.web.resources.limits.memory)"
+        ),
         platform=False,
     ),
     _Rule(
