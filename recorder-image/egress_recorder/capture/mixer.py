@@ -22,7 +22,9 @@ from egress_recorder.capture.pipeline import (
     video_caps,
 )
 from egress_recorder.capture.stills import StillFrames
-from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
+from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTimeline
+
+EVEN_TOLERANCE = 15 * MILLISECOND
 
 
 class Mixer:
@@ -71,12 +73,13 @@ class Mixer:
         """Pictures of a screen that were not encoded because nothing had changed."""
         return self._stills.left_out if self._stills is not None else 0
 
-    def add_audio(self) -> AudioFeed:
-        """Make a feed for sound."""
+    def add_audio(self, *, even: bool = False) -> AudioFeed:
+        """Make a feed for sound; `even`: its pieces arrive evenly, so a small step in their time is a real one."""
         timeline = AudioTimeline(
             base_time=self.base_time,
             sample_rate=self._config.sample_rate,
             encoder_delay=encoder_delay(self._config),
+            **({"tolerance": EVEN_TOLERANCE, "pulled_every": 0} if even else {}),
         )
         name, bin_ = self._branch("audio", audio_branch(self._config))
         feed = AudioFeed(name=name, bin_=bin_, timeline=timeline)

@@ -110,7 +110,7 @@ class PageSource:
             return
         stage.on_broken = lambda name: self._lost(PipelineError(f"The page's {name} could not be recorded."))
         self._screen.play(stage.add_video(order=(0, 0), screen=True), base_time=stage.base_time)
-        self._sound.play(stage.add_audio())
+        self._sound.play(stage.add_audio(even=True))
         for change in (Change.JOINED, Change.VIDEO_ON, Change.AUDIO_ON):
             self._emit(Participant(identity=PAGE, change=change))
         self._guards = [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._feel_pulse())]

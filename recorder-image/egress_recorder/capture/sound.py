@@ -18,7 +18,7 @@ from egress_recorder.capture.branches import AudioFeed
 from egress_recorder.capture.children import Child, start_child
 from egress_recorder.capture.errors import PipelineError
 from egress_recorder.capture.gst import Gst
-from egress_recorder.capture.timing import MILLISECOND, EarliestArrival
+from egress_recorder.capture.timing import EarliestArrival
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Sound:
     def _read(self, descriptor: int, loop: asyncio.AbstractEventLoop, on_lost: Callable[[str], None]) -> None:
         samples = self._sample_rate * PIECE_MS // 1000
         size = samples * self._channels * 2
-        arrival = EarliestArrival(sample_rate=self._sample_rate, stalled=200 * MILLISECOND)
+        arrival = EarliestArrival(sample_rate=self._sample_rate)
         with open(descriptor, "rb", buffering=0) as stream:
             piece = b""
             while part := stream.read(size - len(piece)):

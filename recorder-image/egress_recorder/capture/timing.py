@@ -93,29 +93,42 @@ class AudioTimeline:
 
 @dataclass(kw_only=True)
 class EarliestArrival:
-    """Finds the pace behind a stream that is read in bursts: a piece can come late, and never early."""
+    """Finds the pace behind a stream that is read in bursts: a piece can come late, and never early.
+
+    Of a few seconds' pieces one is read at once, however busy the machine: if even that one is late, samples have
+    been lost, and all that follow belong later.
+    """
 
     sample_rate: int
-    stalled: int
-    """Nanoseconds of lateness after which the stream has stopped and begins anew."""
-    creep: float = 0.0005
-    """The anchor may move later by so much of the time that passes: a first piece that was early by chance."""
+    window_seconds: float = 5.0
+    lost: int = 20 * MILLISECOND
+    """So much lateness of every piece in a window is a loss, and not chance."""
+    stalled: int = 500 * MILLISECOND
+    """After so much the stream has stopped, and begins anew at once."""
     _anchor: int | None = None
     _samples: int = 0
-    _last: int = 0
+    _least: int | None = None
+    _window_ends: int = 0
 
     def note(self, *, samples: int, now: int) -> int:
         """Give when a piece of so many samples would have arrived, had nothing held it up."""
         self._samples += samples
         due = 0 if self._anchor is None else self._anchor + self._samples * SECOND // self.sample_rate
-        if self._anchor is None or now - due > self.stalled:
-            self._anchor, self._samples, self._last = now, 0, now
-            return now
         late = now - due
-        step = min(late, int(self.creep * (now - self._last)))
-        self._anchor += step
-        self._last = now
-        return due + step
+        if self._anchor is None or late > self.stalled or late < 0:
+            self._anchor, self._samples = now, 0
+            self._begin_window(now)
+            return now
+        self._least = late if self._least is None else min(self._least, late)
+        if now >= self._window_ends:
+            if self._least > self.lost:
+                self._anchor += self._least
+                due += self._least
+            self._begin_window(now)
+        return due
+
+    def _begin_window(self, now: int) -> None:
+        self._least, self._window_ends = None, now + int(self.window_seconds * SECOND)
 
 
 @dataclass(kw_only=True)
