@@ -47,17 +47,19 @@ class Refused:
     origin: str = "http://pages.egress-demo"
     start: dict[str, Any] = field(default_factory=dict)
     http_status: int | None = None
+    log: bool = True
+    """Whether the page's log is left: there is none where no browser was asked to open the page."""
 
 
 REFUSED = [
     Refused("no such host", "clock.html", "PageUnreachable", "no-such-host", origin="http://no-such-host.egress-demo"),
     Refused("connection refused", "clock.html", "PageUnreachable", "81", origin="http://pages.egress-demo:81"),
-    Refused("a port that is not open to pages", "clock.html", "PageForbidden", "82", origin="http://pages.egress-demo:82"),
+    Refused("a port that is not open to pages", "clock.html", "PageForbidden", "82", origin="http://pages.egress-demo:82", log=False),
     Refused("certificate of nobody", "clock.html", "PageInsecure", "certificate", origin="https://pages.egress-demo"),
     Refused("not found", "status/404", "PageHttpError", "404", http_status=404),
     Refused("server error", "status/503", "PageHttpError", "503", http_status=503),
     Refused("redirects in a circle", "redirect-loop", "PageHttpError", "circle"),
-    Refused("a file instead of a page", "download", "PageHttpError", "download"),
+    Refused("a file instead of a page", "download", "PageHttpError", "download", http_status=200),
     Refused("no answer", "hang", "PageUnreachable", "6 s", start={"timeoutSeconds": 6}),
 ]  # fmt: skip
 
@@ -82,8 +84,9 @@ def test_a_page_that_can_not_be_had_fails_with_its_reason(
     assert (status["state"], status["reason"]) == ("FAILED", fault.reason), status["message"]
     assert fault.says in status["message"]
     assert status["page"].get("httpStatus") == fault.http_status
-    assert {one["kind"] for one in status.get("files", [])} <= {"screenshot", "page-log"}
-    assert "page-log" in {one["kind"] for one in status.get("files", [])}
+    kinds = {one["kind"] for one in status.get("files", [])}
+    assert kinds <= {"screenshot", "page-log"}
+    assert ("page-log" in kinds) == fault.log
     conditions = {one["type"]: one["status"] for one in status["conditions"]}
     assert (conditions["PageLoaded"], conditions["Failed"]) == ("False", "True")
 
