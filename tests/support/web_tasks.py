@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import obstore
+
 from egress_api.constants import API_VERSION, KIND, RECORDER_CONTAINER
 from support import demo, recording
 from support.e2e import APP, Tasks, request_id, until
-from support.recording_fetch import fetch
+from support.recording_fetch import fetch, open_store
 from support.store import BUCKET
 
 ENDS = {"STOPPED", "FAILED", "TIMEOUT"}
@@ -118,15 +120,22 @@ class PageTasks:
         """Return status and reason of each condition."""
         return {one["type"]: (one["status"], one["reason"]) for one in self.status(task)["conditions"]}
 
-    def recorded(self, task: str) -> float:
-        """Return the seconds that lie in the store."""
-        files = self.status(task).get("files", [])
-        return float(sum(one.get("durationSeconds", 0) for one in files))
+    def segments(self, task: str) -> int:
+        """Count the segments that lie in the store."""
+        found = obstore.list(open_store(demo.store(), bucket=BUCKET), prefix=f"{self.apps[task]}/{task}/")
+        return sum(one["path"].endswith(".ts") for batch in found for one in batch)
 
-    def goes_on(self, task: str, *, seconds: float = 60) -> None:
-        """Wait until more has come to the store than there is now."""
-        before = self.recorded(task)
-        until(f"more of {task} is in the store", lambda: self.recorded(task) > before, seconds=seconds)
+    def goes_on(self, task: str, *, segments: int = 1, seconds: float = 60) -> None:
+        """Wait until so much more has come to the store than there is now; the status tells of it now and then."""
+        wanted = self.segments(task) + segments
+        until(f"more of {task} is in the store", lambda: self.segments(task) >= wanted, seconds=seconds)
+
+    def discontinuities(self, task: str) -> int:
+        """Count the discontinuities in the playlist as it lies in the store now."""
+        store = open_store(demo.store(), bucket=BUCKET)
+        name = f"{self.apps[task]}/{task}/{self.tasks.get(task)['spec']['filenamePattern']}.m3u8"
+        text = bytes(obstore.get(store, name).bytes()).decode()
+        return text.splitlines().count("#EXT-X-DISCONTINUITY")
 
     def kill(self, task: str, victim: Victim) -> None:
         """End a process of a task's recorder, as the kernel would for want of memory."""
