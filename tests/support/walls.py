@@ -1,8 +1,8 @@
-"""An attacker inside the cluster, and listeners that would see it get through.
+"""A page that tries every way out of a recorder's Pod, and listeners that would see it get through.
 
-In: a release whose apps `walls-closed` and `walls-open` have the rules of `RULES`. Out: `Findings`, what a page tried
-under one of them, how each try ended for it, and who was reached. The forbidden addresses are on loopback interfaces of
-the node and of the recorder's Pod: what gets past a barrier arrives there, and nowhere else. All of it is taken away again.
+In: a release whose apps `walls-closed` and `walls-open` have the rules of `RULES`, and the attacker's servers. Out:
+`Findings`: what a page tried under one of them, how each try ended for it, and who was reached. The forbidden addresses
+are on loopback interfaces of the node and of the recorder's Pod: what gets past a barrier arrives there, and nowhere else.
 """
 
 import contextlib
@@ -13,20 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from egress_api.constants import RECORDER_CONTAINER
-from egress_cluster import engine
-from support import demo
+from egress_api.constants import RECORDER_CONTAINER, TASK_LABEL
 from support.e2e import Tasks, until
-from support.kubectl import Kubectl, cluster_settings
+from support.walls_attacker import HERE, HOST, NAMES, Attacker
 from support.walls_evasions import (
     ALLOWED,
     FIRST_PORT,
     FIRST_START_PORT,
     IN_THE_POD,
     LAST_PORT,
-    ON_THE_NODE,
     PRIVATE,
     STEPS,
     port_of,
@@ -34,9 +30,6 @@ from support.walls_evasions import (
 )
 from support.web_tasks import page_task
 
-NAME = "walls"
-HOST = f"{NAME}.{demo.NAMESPACE}"
-PORT = 20999
 SERVICE_PORTS = (8080, 10250, 443)
 """The recorder's own, the kubelet's, the API server's."""
 RULES = {
@@ -53,11 +46,6 @@ VALUES: dict[str, Any] = {
     # the fence in the network is another barrier: this is about the recorder's own
     "pages": {"apps": RULES, "networkPolicy": {"enabled": False}},
 }
-NAMES = {"inside": [PRIVATE], "both": [ALLOWED, PRIVATE], "rebinding": [ALLOWED]}
-"""Names in the demo's namespace, and what they resolve to at first."""
-HERE = Path(__file__).parent
-FILES = ("walls_server.py", "walls_page.html")
-
 LISTENING_PORTS = r"""
 import json, pathlib
 found = set()
@@ -99,79 +87,6 @@ class Findings:
     task: dict[str, Any]
 
 
-class Attacker:
-    """The attacker's servers, and the node they are on."""
-
-    def __init__(self) -> None:
-        self.kubectl = Kubectl(namespace=demo.NAMESPACE)
-        self._proxy = f"/api/v1/namespaces/{demo.NAMESPACE}/services/{NAME}:80/proxy"
-        self._settings = cluster_settings()
-        found = engine.find(self._settings)
-        assert found is not None, "no Docker engine answers: run `make up`"
-        self._engine = found
-
-    def on_node(self, script: str, *arguments: str) -> str:
-        """Run a shell script in the node."""
-        node = f"{self._settings.name}-control-plane"
-        return self._engine.docker(
-            "exec", node, "sh", "-ec", script, "sh", *arguments, settings=self._settings
-        )
-
-    def heard(self, run: str) -> dict[str, Any]:
-        """Give what was said in a run so far."""
-        found: dict[str, Any] = json.loads(self.kubectl.run("get", "--raw", f"{self._proxy}/heard?run={run}"))
-        return found
-
-    def say(self, run: str, **words: Any) -> None:
-        """Say something to the page of a run."""
-        told = urlencode({"run": run, "words": json.dumps(words)})
-        self.kubectl.run("get", "--raw", f"{self._proxy}/tell?{told}")
-
-    def hits(self) -> list[dict[str, Any]]:
-        """Give all hits on the node."""
-        found: list[dict[str, Any]] = json.loads(self.kubectl.run("get", "--raw", f"{self._proxy}/hits"))
-        return found
-
-    def point(self, name: str, addresses: list[str]) -> None:
-        """Let a name of the demo's namespace resolve to these addresses."""
-        self.kubectl.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": name},
-                "spec": {"clusterIP": "None", "ports": [{"name": "http", "port": 80}]},
-            },
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
-                "addressType": "IPv4",
-                "ports": [{"name": "http", "port": 80}],
-                "endpoints": [{"addresses": [address]} for address in addresses],
-            },
-        )
-
-
-@contextlib.contextmanager
-def attacker() -> Iterator[Attacker]:
-    """Set the attacker up."""
-    there = Attacker()
-    there.on_node("for a; do ip addr replace $a/32 dev lo; done", *ON_THE_NODE)
-    try:
-        there.kubectl.apply(*_server())
-        for name, addresses in NAMES.items():
-            there.point(name, addresses)
-        there.kubectl.run("wait", "--for=condition=Ready", f"pod/{NAME}", "--timeout=60s", timeout_seconds=70)
-        until("the attacker's server answers", lambda: _answers(there), seconds=20)
-        yield there
-    finally:
-        there.kubectl.run(
-            "delete", "--ignore-not-found", "--wait=false", f"pod/{NAME}", f"configmap/{NAME}",
-            *(f"service/{name}" for name in (NAME, *NAMES)), *(f"endpointslice/{name}" for name in NAMES),
-        )  # fmt: skip
-        there.on_node("for a; do ip addr del $a/32 dev lo || true; done", *ON_THE_NODE)
-
-
 def attack(there: Attacker, tasks: Tasks, run: str) -> Findings:
     """Let the page try everything under the rules of app `walls-RUN`."""
     task = page_task(
@@ -185,18 +100,17 @@ def attack(there: Attacker, tasks: Tasks, run: str) -> Findings:
     (pod,) = tasks.pods(name)
     with tasks.follow_log(pod["metadata"]["name"]).process as log:
         try:
-            outcomes, hits = drive(there, tasks, pod, run)
-            ended = tasks.until_state(name, "STOPPED", seconds=90)
+            outcomes, hits = _lead(there, tasks, pod, run)
             out, _ = log.communicate(timeout=60)
         except AssertionError as problem:
             said = tasks.kubectl.run("logs", pod["metadata"]["name"], "--tail=60")
             raise AssertionError(f"{problem}\nthe recorder's last words:\n{said}") from None
         finally:
             log.terminate()
-    return Findings(outcomes, hits, out.decode(errors="replace"), ended)
+    return Findings(outcomes, hits, out.decode(errors="replace"), tasks.get(name))
 
 
-def drive(
+def _lead(
     there: Attacker, tasks: Tasks, pod: dict[str, Any], run: str
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Lead the page of a run through its steps; gives how they ended for it, and who was reached.
@@ -214,9 +128,11 @@ def drive(
         until("the name has changed", lambda: PRIVATE in inside(RESOLVE, "rebinding.egress-demo"), seconds=30)
         there.say(run, rebound=True)
         outcomes = until("the page has tried it all", lambda: there.heard(run).get("outcomes"), seconds=120)
-        hits = [hit for hit in (*_of_run(there.hits(), run), *pod_hits()) if hit["said"] != "CONTROL"]
         there.say(run, over=True)
-    return outcomes, hits
+        # Only now is every connection closed, and written down, however little was said on it.
+        tasks.until_state(pod["metadata"]["labels"][TASK_LABEL], "STOPPED", seconds=90)
+        hits = [*_of_run(there.hits(), run), *pod_hits()]
+    return outcomes, [hit for hit in hits if hit["said"] != "CONTROL"]
 
 
 @contextlib.contextmanager
@@ -289,58 +205,3 @@ def _of_run(hits: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
 
 def _bare(host: str) -> str:
     return host.removeprefix("[").removesuffix("]")
-
-
-def _answers(there: Attacker) -> bool:
-    with contextlib.suppress(Exception):
-        return there.heard("nobody") == {}
-    return False
-
-
-def _server() -> list[dict[str, Any]]:
-    """Build the attacker's Pod: it is in the node's network, where the forbidden addresses are."""
-    listens = str(ports("closed")[0]), str(LAST_PORT)
-    command = [
-        "python3",
-        f"/{NAME}/walls_server.py",
-        "serve",
-        str(PORT),
-        f"/{NAME}",
-        *listens,
-    ]
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": NAME},
-            "data": {file: HERE.joinpath(file).read_text() for file in FILES},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": NAME},
-            "spec": {"selector": {"app": NAME}, "ports": [{"name": "http", "port": 80, "targetPort": PORT}]},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": NAME, "labels": {"app": NAME}},
-            "spec": {
-                "hostNetwork": True,
-                "restartPolicy": "Never",
-                "terminationGracePeriodSeconds": 0,
-                "automountServiceAccountToken": False,
-                "containers": [
-                    {
-                        "name": NAME,
-                        "image": "egress-recorder:dev",
-                        "imagePullPolicy": "Never",
-                        "command": command,
-                        "volumeMounts": [{"name": NAME, "mountPath": f"/{NAME}"}],
-                        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
-                    }
-                ],
-                "volumes": [{"name": NAME, "configMap": {"name": NAME}}],
-            },
-        },
-    ]
