@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 BLANK = "about:blank"
 PROGRAM = "/usr/lib/chromium/chromium"
 """The program itself: Debian's script around it sets flags by the machine's state."""
+POLICIES = "/etc/chromium/policies/managed/egress.json"
 START_SECONDS = 20.0
 CALL_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
