@@ -17,7 +17,7 @@ import yaml
 
 from support import web_gallery, web_pace
 from support.e2e import APP, Gateway, Tasks, request_id, until
-from support.recording import Recording, av_offsets, strips, tones
+from support.recording import Recording, strips, tones
 from support.web_pages import ENDED, PAGE, STATES, WAITING, Run
 from support.web_tasks import PageTasks, page_tasks
 
@@ -123,10 +123,11 @@ def test_recording_ends_before_the_page_s_last_word(clocked: Clocked) -> None:
 
 
 def test_sound_and_picture_are_together(clocked: Clocked) -> None:
-    offsets = av_offsets(clocked.recording, people=STATES)[PAGE.identity]
-    assert len(offsets.each) >= SECONDS * 0.8
-    assert abs(offsets.median) < 0.06
-    assert sorted(abs(offsets.each))[int(len(offsets.each) * 0.8)] < 0.1
+    offsets = web_pace.sound_offsets(clocked.recording)
+    assert len(offsets.each) >= SECONDS - 2
+    assert abs(offsets.median) < 0.08, offsets
+    # what a viewer may notice; a busy machine may show a few frames later than that
+    assert sorted(abs(offsets.each))[int(len(offsets.each) * 0.8)] < 0.1, offsets
 
 
 def test_the_page_is_heard_all_the_time(clocked: Clocked) -> None:

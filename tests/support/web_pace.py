@@ -1,15 +1,19 @@
-"""How evenly a recording shows a page that is drawn anew 60 times a second.
+"""How evenly a recording shows a page that is drawn anew with each of its display's frames, and how well it is heard.
 
 In: the instants that the page's strip tells, frame by frame. Out: `Pace`: how many frames came twice, how many never
-came. A frame may be a display's frame early or late without being either: recorder and display have clocks of their own.
+came; `Offsets`: sound against picture. A frame may be a little early or late without being either: recorder and display
+have clocks of their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from support.publishers import Person
+from support.recording_hearing import Offsets, beeps
 from support.recording_picture import MODULUS, NO_STAMP
 from support.web_pages import PAGE, STATES
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from support.recording import Recording
 
 SAME_MS = 2
+AROUND_SECONDS = 0.5
 EARLY_SHARE = 0.25
 """Of a frame's time: with a display's 60 to a recording's 30, steps of 17, 33 and 50 ms skip nothing, 67 ms one."""
 
@@ -69,6 +74,29 @@ def of_stamps(stamps: npt.NDArray[np.int64], stretches: npt.NDArray[Any], *, rat
         backwards=int((steps < -SAME_MS).sum()),
         worst_ms=float(steps.max(initial=0)),
     )
+
+
+def sound_offsets(
+    recording: "Recording", *, person: Person = PAGE, people: Sequence[Person] = STATES
+) -> Offsets:
+    """Return by how much each beep is later than the pictures around it.
+
+    A flash comes with the first frame after a whole second, up to a frame too late; what the strips of all frames
+    around a beep say is exact.
+    """
+    watched = recording.watch(people)
+    stamps = watched.people[person.identity].stamps
+    read = stamps != NO_STAMP
+    times, walls = watched.times[read], np.round(watched.walls[read] * 1000).astype(np.int64)
+    apart = (walls - stamps[read] + MODULUS // 2) % MODULUS - MODULUS // 2
+    late = times - (walls - apart) / 1000
+    each = []
+    for beep in beeps(recording, people=[person])[person.identity]:
+        around = np.abs(times - beep) < AROUND_SECONDS
+        if around.any():
+            instant = beep - float(late[around].mean())
+            each.append(instant - round(instant))
+    return Offsets(each=np.array(each))
 
 
 def first_and_last(recording: "Recording") -> tuple[int, int]:

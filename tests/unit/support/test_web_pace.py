@@ -1,9 +1,13 @@
 """What counts as a frame that came twice or never came."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from support import web_pace
+from support import publishers, web_pace
+from support.recording import load
 from support.recording_picture import NO_STAMP
 
 DISPLAY = 1000 / 60
@@ -56,3 +60,13 @@ def test_a_picture_that_goes_back_is_told() -> None:
 )
 def test_instants_are_compared_around_the_strip_s_end(stamp: int, moment: float, seconds: float) -> None:
     assert web_pace.since(stamp, moment) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.15, -0.15])
+def test_sound_is_held_against_the_strips(recipes: Callable[..., Path], late: float) -> None:
+    person = publishers.user("user1", hue=0, tone=440, size="320x180")
+    recording = load(recipes(sound_late=late))
+    offsets = web_pace.sound_offsets(recording, person=person, people=[person])
+    assert len(offsets.each) >= 5
+    # the picture is drawn 15 times a second and shown 30 times: on average it is half a frame old
+    assert offsets.median == pytest.approx(late - 1 / 60, abs=0.01)
