@@ -188,7 +188,7 @@ def test_a_tab_that_breaks_again_and_again_is_given_up(pages: PageTasks, tmp_pat
 
 def test_a_page_that_hangs_is_opened_anew(pages: PageTasks, tmp_path: Path) -> None:
     run = Run()
-    task = pages.record(run.url("hang-once.html", after=1))
+    task = pages.record(run.url("hang-once.html", after=1), segmentSeconds=2)
     until("the page is opened anew", lambda: run.reports("again"), seconds=90)
     pages.goes_on(task, segments=2)
     recording = pages.stopped(task, tmp_path)
