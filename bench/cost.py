@@ -154,7 +154,7 @@ def named(command: str) -> str:
     if program == "chromium":
         kind = re.search(r"--type=([a-z-]+)", command)
         return f"chromium ({kind[1] if kind else 'browser'})"
-    return program if program in {"Xvfb", "pulseaudio"} else command[:60]
+    return program if program in {"Xvfb", "pulseaudio", "parec"} else command[:60]
 
 
 def wait(seconds: float) -> None:
