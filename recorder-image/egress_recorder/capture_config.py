@@ -9,8 +9,6 @@ from egress_api.recorder import RecorderConfig
 from egress_recorder.capture.config import CaptureConfig, PageConfig, SourceConfig
 from egress_recorder.errors import ConfigurationError
 
-_RELOAD_SECONDS: Final = 10
-"""For a page that is opened again while it is recorded to load and show itself."""
 _FINISH_SHARE: Final = 0.8
 """Of the time it has to stop: it closes what it has a moment before it would be killed."""
 
@@ -74,14 +72,19 @@ def _page(config: RecorderConfig, *, goes_on: bool) -> PageConfig | None:
     if config.url is None:
         raise ConfigurationError("Layout freestyle without a URL can't be recorded.")
     # What made the page ready may happen only once: nobody is to miss what comes while it is waited for again.
-    rule = StartRule(on_timeout=OnTimeout.START) if goes_on else config.start
+    rule = (
+        StartRule(on_timeout=OnTimeout.START, timeout_seconds=config.start.timeout_seconds)
+        if goes_on
+        else config.start
+    )
     return PageConfig(
         url=config.url,
         web_gl=config.web_gl,
         start_when=rule.when.value,
         selector=rule.selector or "",
-        start_timeout_seconds=_RELOAD_SECONDS if goes_on else rule.timeout_seconds,
+        start_timeout_seconds=rule.timeout_seconds,
         start_anyway=rule.on_timeout is OnTimeout.START,
+        goes_on=goes_on,
         rules=config.page_rules.model_dump(),
         require_sandbox=config.require_sandbox,
     )

@@ -190,6 +190,7 @@ class Capturing:
                 live.joined_at = live.joined_at or _moment(event.at)
                 self._joined_mono = self._joined_mono or now
                 self._lost_mono, self._joined_now, self._sign_mono = None, True, now
+                self._recording.forget_evidence()
                 live.people.joined(now=now)
                 if live.phase is not RecorderPhase.FINALIZING:
                     live.phase, live.message = RecorderPhase.RECORDING, "Recording."

@@ -27,7 +27,7 @@ class PageProgress:
                     self._set(sandbox=Sandbox.ON if event.sandbox else Sandbox.OFF)
                 if event.http_status is not None:
                     self._set(http_status=event.http_status)
-                if event.reloads is not None:
+                if event.reloaded:
                     self._set(reloads=self._report.reloads + 1)
 
     def first_frame(self) -> None:

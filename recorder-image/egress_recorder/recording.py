@@ -128,6 +128,10 @@ class Recording:
         """Take what shows why a page failed; the newest of a kind counts."""
         self._evidence[kind] = data
 
+    def forget_evidence(self) -> None:
+        """Drop what has been overcome: the page is recorded."""
+        self._evidence.clear()
+
     @property
     def evidence(self) -> list[tuple[str, FileKind, bytes]]:
         """What is to be stored beside the media: name, kind, content."""

@@ -8,6 +8,7 @@ Must not: know what is opened, or when it is recorded.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ _LARGEST_MESSAGE = 64 << 20
 _FLAGS = (
     # One window over all of the display, without anything of a browser's own.
     "--kiosk", "--window-position=0,0", "--no-first-run", "--no-default-browser-check", "--test-type",
-    "--disable-session-crashed-bubble", "--noerrdialogs", "--hide-scrollbars", "--force-color-profile=srgb",
-    "--force-device-scale-factor=1", "--lang=en-US", "--password-store=basic",
+    "--hide-crash-restore-bubble", "--noerrdialogs", "--deny-permission-prompts", "--hide-scrollbars",
+    "--force-color-profile=srgb", "--force-device-scale-factor=1", "--lang=en-US", "--password-store=basic",
     # Software draws: the node's GPU, if it has one, is not the Pod's.
     "--disable-gpu-compositing", "--disable-gpu-rasterization", "--ozone-platform=x11",
     # Somebody always watches, and nobody clicks.
@@ -41,9 +42,10 @@ _FLAGS = (
     "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-hang-monitor",
     # Nothing but the page goes out.
     "--disable-background-networking", "--disable-component-update", "--disable-domain-reliability",
-    "--disable-sync", "--disable-default-apps",
-    "--disable-extensions", "--disable-client-side-phishing-detection", "--no-pings", "--media-router=0",
-    "--disable-quic", "--disable-features=MediaRouter,Translate,OptimizationHints,DialMediaRouteProvider",
+    "--disable-sync", "--disable-default-apps", "--disable-extensions", "--no-pings", "--disable-quic",
+    "--disable-features=MediaRouter,Translate,DialMediaRouteProvider",
+    # The profile is small and thrown away.
+    "--disable-breakpad", "--disable-crash-reporter", "--disk-cache-size=33554432",
 )  # fmt: skip
 _WITH_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 _WITHOUT_WEBGL = ("--disable-gpu", "--disable-3d-apis")
@@ -77,8 +79,7 @@ class BrowserConfig:
             "--proxy-bypass-list=<-loopback>",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
             "--webrtc-ip-handling-policy=disable_non_proxied_udp",
-            "--force-webrtc-ip-handling-policy",
-            # Loopback alone listens, and a page can't get there: its connections are the proxy's.
+            # Loopback alone listens. A page gets there only if the rules allow loopback itself, which no host entry does.
             "--remote-debugging-port=0",
             f"--user-data-dir={self.folder / 'profile'}",
             BLANK,
@@ -129,11 +130,14 @@ class Browser:
                     session,
                 )
         except TimeoutError:
-            await child.end()
+            child.kill()
             raise PipelineError(f"The browser did not start within {START_SECONDS:g} s.") from None
         except (OSError, RuntimeError, WebSocketException) as error:
-            await child.end()
+            child.kill()
             raise PipelineError(f"The browser did not start: {error}; {child.last_words()}") from error
+        except BaseException:
+            child.kill()
+            raise
         return cls(child, client=client, target=target, session=session)
 
     async def call(self, command: Any, parameters: Any = None, *, seconds: float = CALL_SECONDS) -> Any:
@@ -147,10 +151,17 @@ class Browser:
         call = (
             command(parameters, self.session) if parameters is not None else command(session_id=self.session)
         )
-        try:
-            return await asyncio.wait_for(call, seconds)
-        except WebSocketException as error:
-            raise ConnectionError(f"the browser is gone: {error}") from error
+        return await _answer(call, seconds=seconds)
+
+    async def call_browser(self, command: Any, parameters: Any) -> Any:
+        """Send a command to the browser itself; raises as `call` does."""
+        return await _answer(command(parameters), seconds=CALL_SECONDS)
+
+    def when_deaf(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when DevTools says nothing any more, whether the browser runs or not."""
+        reader = self.client._message_handler_task  # noqa: SLF001 - the library tells of it in no other way
+        if reader is not None:
+            reader.add_done_callback(lambda _: tell())
 
     async def evaluate(self, expression: str, *, seconds: float = CALL_SECONDS) -> Any:
         """Give an expression's value in the page; None also where it fails."""
@@ -162,12 +173,18 @@ class Browser:
         return answer["result"].get("value")
 
     async def end(self) -> None:
-        """End it."""
+        """End it: its profile is thrown away, so there is nothing to close in order."""
+        self.child.kill()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.client.stop(), CALL_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            self.child.process.kill()  # its profile is thrown away: nothing to close in order
         await self.child.ended
+
+
+async def _answer(call: Awaitable[Any], *, seconds: float) -> Any:
+    try:
+        return await asyncio.wait_for(call, seconds)
+    except WebSocketException as error:
+        raise ConnectionError(f"the browser is gone: {error}") from error
 
 
 async def _devtools_address(child: Child, file: Path) -> str:

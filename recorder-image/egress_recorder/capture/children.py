@@ -32,6 +32,11 @@ class Child:
         self.ended = asyncio.ensure_future(self._wait())
         """Done when it has ended, with its exit code."""
 
+    def kill(self) -> None:
+        """Make it end, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
     async def end(self) -> None:
         """Ask it to end, and make it."""
         with contextlib.suppress(ProcessLookupError):

@@ -41,6 +41,8 @@ class PageConfig:
     start_timeout_seconds: float = 30.0
     start_anyway: bool = False
     """Whether the page is recorded as it is when the time is up."""
+    goes_on: bool = False
+    """It was recorded before: its server is waited for as patiently as then, and it gets RELOAD_SECONDS to load."""
     rules: dict[str, Any] = field(default_factory=dict)
     """Where it may reach: the fields of `egress_api.page.PageRules`."""
     require_sandbox: bool = False

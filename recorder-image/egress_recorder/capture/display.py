@@ -34,6 +34,7 @@ class Display:
     async def start(cls, *, width: int, height: int, frame_rate: int, folder: Path) -> "Display":
         """Start one. Raises PipelineError."""
         reading, writing = os.pipe()
+        child: Child | None = None
         try:
             child = await start_child(
                 "Xvfb",
@@ -58,19 +59,22 @@ class Display:
                 environment={"HOME": str(folder)},
                 pass_fds=(writing,),
             )
+        finally:
             os.close(writing)
-            writing = -1
+            if child is None:
+                os.close(reading)
+        try:
             number = await asyncio.wait_for(_line(reading), START_SECONDS)
+            display = cls(child, name=f":{number}")
+            await asyncio.to_thread(display._refresh_at, refresh_rate(frame_rate), width=width, height=height)
         except TimeoutError:
+            child.kill()
             raise PipelineError(f"The display did not start within {START_SECONDS:g} s.") from None
+        except BaseException:
+            child.kill()
+            raise
         finally:
             os.close(reading)
-            if writing >= 0:
-                os.close(writing)
-        if not number:
-            raise PipelineError("The display ended while it started; the log has its words.")
-        display = cls(child, name=f":{number}")
-        await asyncio.to_thread(display._refresh_at, refresh_rate(frame_rate), width=width, height=height)
         return display
 
     def _refresh_at(self, rate: int, *, width: int, height: int) -> None:
@@ -90,7 +94,7 @@ class Display:
             )  # fmt: skip
             mode = randr.CreateMode(root, info, len(name), name).reply().mode
             randr.AddOutputMode(output, mode, is_checked=True).check()
-            randr.SetCrtcConfig(
+            taken = randr.SetCrtcConfig(
                 crtc,
                 0,
                 resources.config_timestamp,
@@ -101,6 +105,8 @@ class Display:
                 1,
                 [output],
             ).reply()
+            if taken.status != xcffib.randr.SetConfig.Success:
+                raise PipelineError(f"The display does not take a refresh rate of {rate} Hz.")
         except xcffib.XcffibException as error:
             raise PipelineError(
                 f"The display does not take a refresh rate of {rate} Hz: {error!r}."
@@ -120,7 +126,7 @@ async def _line(descriptor: int) -> str:
             readable.clear()
             part = os.read(descriptor, 64)
             if not part:
-                break
+                raise PipelineError("The display ended while it started.")
             text += part
     finally:
         loop.remove_reader(descriptor)

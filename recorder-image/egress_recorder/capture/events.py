@@ -79,12 +79,12 @@ class PageStepped:
 
 @dataclass(frozen=True, kw_only=True)
 class PageSeen:
-    """What is known of the page and its browser; each field once it is known."""
+    """What is known of the page and its browser, each field once it is known; or that it was loaded again."""
 
     event: ClassVar[str] = "page"
     sandbox: bool | None = None
     http_status: int | None = None
-    reloads: int | None = None
+    reloaded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,8 +101,10 @@ class Output:
         if not self.failed.done():
             stop_at = self.running_time()
             if last_instant is not None:
-                slot = SECOND // self._config.frame_rate
-                stop_at = min(stop_at, last_instant - int(self.pipeline.get_base_time()) - slot)
+                early = (
+                    3 * SECOND // (2 * self._config.frame_rate)
+                )  # as early as FrameGrid may place a picture
+                stop_at = min(stop_at, last_instant - int(self.pipeline.get_base_time()) - early)
             for name in ("compositor", "mixer"):
                 pad = self.pipeline.get_by_name(name).get_static_pad("src")
                 pad.add_probe(Gst.PadProbeType.BUFFER, self._cut, stop_at)

@@ -7,12 +7,13 @@ that says which step failed and why. Must not: start the browser, look at a pict
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
-from egress_api.page import START_MARK, StartWhen
+from egress_api.page import END_MARK, START_MARK, StartWhen
 from egress_recorder.capture.browser import Browser
 from egress_recorder.capture.config import PageConfig
-from egress_recorder.capture.errors import CaptureError, PageCrashed, PageNotReady, PageUnreachable
+from egress_recorder.capture.errors import CaptureError, PageEnded, PageNotReady, PageUnreachable
 from egress_recorder.capture.events import Event, PageSeen, PageStep, PageStepped
 from egress_recorder.capture.page_watch import PageWatch
 from egress_recorder.capture.page_words import (
@@ -30,6 +31,8 @@ TRY_PAUSE_SECONDS = 1.0
 STATUS_SECONDS = 1.0
 """The answer's status may be told a moment after the page has been opened."""
 SELECTOR_SECONDS = 0.1
+RELOAD_SECONDS = 10.0
+"""For a page that is opened again while it is recorded to load and show itself."""
 BLANK_SECONDS = 2.0
 """A page of frames or of a video alone never has a first contentful paint: so long after its load it is ready, too."""
 _ERROR_STATUS = 400
@@ -46,6 +49,7 @@ class Opening:
         page: PageConfig,
         *,
         why: Callable[[str], Why | None],
+        mend: Callable[[], Awaitable[None]],
         emit: Callable[[Event], None],
     ) -> None:
         """Prepare.
@@ -55,12 +59,12 @@ class Opening:
             watch: that listens to it.
             page: what to open, and the rule.
             why: what the proxy says of a URL's host, if it refused it.
+            mend: loads a page that has crashed again, or raises.
             emit: takes the steps.
         """
         self._browser, self._watch, self._page = browser, watch, page
-        self._why, self._emit = why, emit
+        self._why, self._mend, self._emit = why, mend, emit
         self._loaded_told = False
-        self._loaded_at: float | None = None
 
     async def run(self) -> None:
         """Open the page and wait for the rule. Raises CaptureError."""
@@ -68,7 +72,7 @@ class Opening:
         deadline = clock() + self._page.start_timeout_seconds
         try:
             await self._open(deadline)
-            await self._until_ready(deadline)
+            await self._until_ready(clock() + RELOAD_SECONDS if self._page.goes_on else deadline)
         except CaptureError as error:
             self._tell_failure(error)
             raise
@@ -77,8 +81,15 @@ class Opening:
         """Tell that the page has loaded, once it has; with some rules it does so after it is ready."""
         if self._watch.facts.loaded and not self._loaded_told:
             self._loaded_told = True
-            self._loaded_at = asyncio.get_running_loop().time()
             self._step(PageStep.LOADED, reason="Loaded", message="The page has loaded.")
+
+    def look_for_error_page(self) -> None:
+        """Raise what keeps the browser from showing what the page has led to."""
+        facts = self._watch.facts
+        if facts.unreachable is not None:
+            url, why = facts.unreachable, self._why(facts.unreachable)
+            said = facts.failed or ("ERR_SOCKS_CONNECTION_FAILED" if why else "ERR_FAILED")
+            raise opening_error(said, url=url, why=why)
 
     async def _open(self, deadline: float) -> None:
         clock, tries = asyncio.get_running_loop().time, 0
@@ -92,8 +103,7 @@ class Opening:
     async def _try_to_open(self, deadline: float) -> CaptureError | None:
         left = deadline - asyncio.get_running_loop().time()
         facts, url = self._watch.facts, self._page.url
-        facts.begin()
-        facts.url = url
+        facts.begin(url)
         try:
             answer = await self._browser.call(
                 self._browser.client.send.Page.navigate, {"url": url}, seconds=max(left, 0.1)
@@ -109,7 +119,7 @@ class Opening:
         if status is not None:
             self._emit(PageSeen(http_status=status))
             if status >= _ERROR_STATUS:
-                return status_error(status, url=facts.url)
+                return status_error(status, url=facts.url, was_there=self._page.goes_on)
         if said and (not superseded or status in _EMPTY_STATUSES):
             return opening_error(said, url=facts.url, why=self._why(facts.url))
         return None
@@ -126,11 +136,12 @@ class Opening:
         pause = SELECTOR_SECONDS if self._page.start_when == StartWhen.SELECTOR else BLANK_SECONDS
         while True:
             facts = self._watch.facts
-            self.tell_loaded()
+            if facts.ended_at is not None:
+                raise PageEnded(f"The page logged {END_MARK} before it was recorded.", at=facts.ended_at)
             if facts.crashed:
-                raise PageCrashed("The page broke its browser tab before it could be recorded.")
-            if facts.failed and not facts.loaded:
-                raise opening_error(facts.failed, url=facts.url, why=self._why(facts.url))
+                await self._mend()
+            self.look_for_error_page()
+            self.tell_loaded()
             if await self._met():
                 return None
             left = deadline - clock()
@@ -158,7 +169,8 @@ class Opening:
         return met
 
     def _blank_seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._loaded_at if self._loaded_at is not None else 0.0
+        loaded_at = self._watch.facts.loaded_at
+        return time.monotonic() - loaded_at if loaded_at is not None else 0.0
 
     async def _selected(self) -> bool:
         quoted = json.dumps(self._page.selector)

@@ -8,10 +8,11 @@ supervisor starts another one in the same playlist. Must not: let the browser ou
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ from egress_recorder.capture.errors import (
 from egress_recorder.capture.events import Change, Event, PageSeen, Participant
 from egress_recorder.capture.page_evidence import keep_evidence
 from egress_recorder.capture.page_opening import Opening
-from egress_recorder.capture.page_watch import PageWatch
+from egress_recorder.capture.page_watch import PageFacts, PageWatch
 from egress_recorder.capture.proxy import PinningProxy
 from egress_recorder.capture.sandbox import sandbox_works
 from egress_recorder.capture.screen import Screen
@@ -50,9 +51,15 @@ RELOAD_WINDOW_SECONDS = 600.0
 HEARTBEAT_SECONDS = 5.0
 HEARTBEATS_MISSED = 3
 LEAVE_SECONDS = 5.0
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 PAGE = "page"
 """The one who is recorded, where people would be."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _memory_folder() -> str | None:
+    """Give a folder in memory with an end: what a page stores on a disk could have the Pod evicted."""
+    return SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
 
 
 class PageSource:
@@ -62,7 +69,7 @@ class PageSource:
         if config.page is None:
             raise ConfigError("The source is a page, and no page is named.")
         self._config, self._page, self._emit = config, config.page, emit
-        self._folder = Path(tempfile.mkdtemp(prefix="page-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="page-", dir=_memory_folder()))
         self._rules = PageRules.model_validate(self._page.rules)
         self._proxy = PinningProxy(self._rules, on_refused=lambda said: log.warning("refused: %s", said))
         self._display: Display | None = None
@@ -72,7 +79,7 @@ class PageSource:
         self._opening: Opening | None = None
         self._watch: PageWatch | None = None
         self._guards: list[asyncio.Task[None]] = []
-        self._reloads = 0
+        self._crashes = RestartLimit(limit=RELOADS, window=RELOAD_WINDOW_SECONDS)
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -89,13 +96,22 @@ class PageSource:
                 "The browser's own sandbox can't hold on this node, and it is demanded "
                 "(recorder.web.requireSandbox): see docs/pages.md for how to allow it."
             )
-        browser = await self._start_all(sandbox=sandbox)
-        self._watch = PageWatch(browser)
-        self._opening = Opening(browser, self._watch, self._page, why=self._why, emit=self._emit)
+        await self._start_all(sandbox=sandbox)
+        await self._unless_lost(self._open_page())
+
+    async def _open_page(self) -> None:
+        assert self._browser is not None  # noqa: S101 - _start_all() made it; for the type checker
+        browser, watch = self._browser, PageWatch(self._browser)
+        self._watch = watch
+        self._opening = Opening(
+            browser, watch, self._page, why=self._why, mend=self._mend_crash, emit=self._emit
+        )
         try:
-            await self._watch.start()
+            await watch.start()
             await self._opening.run()
-            await self._watch.ignore_requests()
+            await watch.ignore_requests()
+        except PageEnded:
+            raise
         except CaptureError as error:
             await self._keep_evidence(error)
             raise
@@ -103,6 +119,17 @@ class PageSource:
             raise PipelineError(
                 f"The browser does not answer: {error!r}; {browser.child.last_words()}"
             ) from error
+
+    async def _unless_lost(self, work: Coroutine[None, None, None]) -> None:
+        """Do the work unless something dies first: then its error counts, not what came of it."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self.closed}, return_when=asyncio.FIRST_COMPLETED)
+            if self.closed.done():
+                self.closed.result()
+            await task
+        finally:
+            task.cancel()
 
     def play(self, stage: Stage) -> None:
         """Push what the display shows and what the page plays, from now on."""
@@ -114,14 +141,16 @@ class PageSource:
         for change in (Change.JOINED, Change.VIDEO_ON, Change.AUDIO_ON):
             self._emit(Participant(identity=PAGE, change=change))
         self._guards = [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._feel_pulse())]
+        for guard in self._guards:
+            guard.add_done_callback(self._guard_ended)
 
     async def leave(self) -> None:
         """End the browser and all that belongs to it."""
         for guard in self._guards:
             guard.cancel()
-        if self._screen is not None:
-            self._screen.end()
         self.closed.cancel()
+        if self._screen is not None:
+            await asyncio.to_thread(self._screen.end)
         ends = [
             part.end() if isinstance(part, Browser | Sound) else part.child.end()
             for part in (self._browser, self._sound, self._display)
@@ -133,31 +162,31 @@ class PageSource:
             )
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _start_all(self, *, sandbox: bool) -> Browser:
+    async def _start_all(self, *, sandbox: bool) -> None:
         config = self._config
         size = {"width": config.width, "height": config.height}
-        display, sound, port = await asyncio.gather(
-            Display.start(**size, frame_rate=config.frame_rate, folder=self._folder),
-            Sound.start(sample_rate=config.sample_rate, channels=config.channels, folder=self._folder),
-            self._proxy.start(),
+        self._display = display = await Display.start(
+            **size, frame_rate=config.frame_rate, folder=self._folder
         )
-        self._display, self._sound = display, sound
+        self._watch_child(display.child, "display")
+        self._sound = sound = await Sound.start(
+            sample_rate=config.sample_rate, channels=config.channels, folder=self._folder
+        )
+        self._watch_child(sound.server, "sound server")
         await sound.listen(on_lost=self._lost_in_thread)
-        browser = await Browser.start(
+        port = await self._proxy.start()
+        self._browser = browser = await Browser.start(
             BrowserConfig(
                 display=display.name, sound=sound.address, sink=SINK, proxy_port=port, **size,
                 web_gl=self._page.web_gl, sandbox=sandbox, folder=self._folder,
             )
         )  # fmt: skip
-        self._browser = browser
+        self._watch_child(browser.child, "browser")
+        # a page can do this to us, by a message that is too large: it counts as one that hangs
+        browser.when_deaf(lambda: self._lost(PageHung("The browser can't be talked to any more.")))
         self._screen = Screen(
             display.name, **size, frame_rate=config.frame_rate, on_lost=self._lost_in_thread
         )
-        for child, what in (
-            (display.child, "display"), (sound.server, "sound server"), (browser.child, "browser"),
-        ):  # fmt: skip
-            self._watch_child(child, what)
-        return browser
 
     def _watch_child(self, child: Child, what: str) -> None:
         child.ended.add_done_callback(
@@ -166,58 +195,73 @@ class PageSource:
 
     async def _follow(self) -> None:
         """Act on what the page does while it is recorded."""
-        limit = RestartLimit(limit=RELOADS, window=RELOAD_WINDOW_SECONDS)
-        assert self._watch is not None  # noqa: S101 - join() made them; for the type checker
-        assert self._opening is not None  # noqa: S101
+        assert self._watch is not None  # noqa: S101 - join() made it; for the type checker
         while not self.closed.done():
-            facts = self._watch.facts
-            self._opening.tell_loaded()
-            if facts.ended_at is not None:
-                self._lost(PageEnded(f"The page logged {END_MARK}.", at=facts.ended_at))
-            elif facts.crashed:
-                facts.crashed = False
-                if limit.allow(now=time.monotonic()):
-                    await self._reload()
-                else:
-                    error = PageCrashed(
-                        f"The page broke its browser tab {RELOADS + 1} times within "
-                        f"{RELOAD_WINDOW_SECONDS / 60:.0f} minutes."
-                    )
-                    await self._keep_evidence(error)
-                    self._lost(error)
-            else:
-                await self._watch.next_change(seconds=HEARTBEAT_SECONDS)
+            try:
+                await self._judge(self._watch.facts)
+            except PageEnded as end:
+                return self._lost(end)
+            except CaptureError as error:
+                await self._keep_evidence(error)
+                return self._lost(error)
+            await self._watch.next_change(seconds=HEARTBEAT_SECONDS)
+        return None
 
-    async def _reload(self) -> None:
-        if self._browser is None:
-            return
-        self._reloads += 1
-        log.warning("the page broke its tab and is loaded again, for the %d. time", self._reloads)
-        self._emit(PageSeen(reloads=self._reloads))
+    async def _judge(self, facts: PageFacts) -> None:
+        """Mend what can be mended; raise what can't, and the page's own end."""
+        assert self._opening is not None  # noqa: S101 - as above
+        if facts.ended_at is not None:
+            raise PageEnded(f"The page logged {END_MARK}.", at=facts.ended_at)
+        if facts.crashed:
+            await self._mend_crash()
+        self._opening.look_for_error_page()
+        self._opening.tell_loaded()
+
+    async def _mend_crash(self) -> None:
+        """Load the page again that has broken its tab; raise when it has done so too often."""
+        assert self._watch is not None  # noqa: S101 - as above
+        assert self._browser is not None  # noqa: S101
+        if not self._crashes.allow(now=time.monotonic()):
+            raise PageCrashed(
+                f"The page broke its browser tab {RELOADS + 1} times within "
+                f"{RELOAD_WINDOW_SECONDS / 60:.0f} minutes."
+            )
+        self._watch.facts.crashed = False
+        log.warning("the page broke its tab and is loaded again")
+        self._emit(PageSeen(reloaded=True))
         try:
             await self._browser.call(self._browser.client.send.Page.reload)
         except (TimeoutError, RuntimeError, ConnectionError) as error:
-            self._lost(PipelineError(f"The page broke its tab and can't be loaded again: {error!r}"))
+            raise PipelineError(f"The page broke its tab and can't be loaded again: {error!r}") from error
 
     async def _feel_pulse(self) -> None:
-        """Give the page up that answers nothing: loading it again would need its answer."""
+        """Give the page up that answers nothing, for loading it again would need its answer; and the display."""
         missed = 0
-        while self._browser is not None:
+        while self._browser is not None and self._screen is not None:
             await asyncio.sleep(HEARTBEAT_SECONDS)
+            if (seconds := self._screen.overdue_seconds()) > HEARTBEAT_SECONDS:
+                return self._lost(PipelineError(f"The display has not answered for {seconds:.0f} s."))
             try:
                 await self._browser.evaluate("1", seconds=HEARTBEAT_SECONDS)
             except TimeoutError:
                 missed += 1
-            except (RuntimeError, ConnectionError):  # between two documents, or gone: others see to it
-                continue
+            except ConnectionError as error:
+                return self._lost(PageHung(f"The browser can't be talked to any more: {error}."))
+            except RuntimeError:  # between two documents: that is an answer
+                missed = 0
             else:
                 missed = 0
             if missed >= HEARTBEATS_MISSED:
-                seconds = HEARTBEATS_MISSED * 2 * HEARTBEAT_SECONDS
-                self._lost(
-                    PageHung(f"The page has not answered for {seconds:.0f} s: something in it never ends.")
-                )
-                return
+                waited = HEARTBEATS_MISSED * 2 * HEARTBEAT_SECONDS
+                hung = PageHung(f"The page has not answered for {waited:.0f} s: something in it never ends.")
+                await self._keep_evidence(hung, picture=False)
+                return self._lost(hung)
+        return None
+
+    def _guard_ended(self, guard: "asyncio.Task[None]") -> None:
+        if not guard.cancelled() and (error := guard.exception()) is not None:
+            log.error("a guard of the page failed", exc_info=error)
+            self._lost(PipelineError(f"The page is no longer watched: {type(error).__name__}: {error}."))
 
     def _lost(self, error: CaptureError) -> None:
         if not self.closed.done():
@@ -232,8 +276,9 @@ class PageSource:
             return self._proxy.why(parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0))
         return None
 
-    async def _keep_evidence(self, error: CaptureError) -> None:
+    async def _keep_evidence(self, error: CaptureError, *, picture: bool = True) -> None:
         if self._browser is not None and self._watch is not None:
             await keep_evidence(
-                self._browser, self._watch.facts, error, spool=Path(self._config.spool), emit=self._emit
-            )
+                self._browser, self._watch.facts, error,
+                spool=Path(self._config.spool), emit=self._emit, picture=picture,
+            )  # fmt: skip

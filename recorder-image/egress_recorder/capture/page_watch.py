@@ -14,11 +14,14 @@ from typing import Any
 
 from egress_api.page import END_MARK, START_MARK
 from egress_recorder.capture.browser import Browser
+from egress_recorder.capture.page_words import without_queries
 
 log = logging.getLogger(__name__)
 
 LINES_KEPT = 50
 LINE_LENGTH = 500
+LONGEST_TEXT = 10_000
+ABORTED = "net::ERR_ABORTED"
 
 
 @dataclass
@@ -27,10 +30,15 @@ class PageFacts:
 
     url: str = ""
     """Of the document: where redirects have led to."""
+    loader: str | None = None
+    """Of the document that is shown; events of others, that were never shown, don't count."""
     http_status: int | None = None
     failed: str | None = None
-    """Why the document could not be had, in Chromium's words."""
-    loaded: bool = False
+    """Why the newest document could not be had, in Chromium's words."""
+    unreachable: str | None = None
+    """The URL in whose place the browser shows an error page of its own."""
+    loaded_at: float | None = None
+    """When it had loaded, in seconds of CLOCK_MONOTONIC."""
     painted: bool = False
     start_mark: bool = False
     ended_at: int | None = None
@@ -39,10 +47,16 @@ class PageFacts:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     """The last lines of its console."""
 
-    def begin(self) -> None:
-        """Forget what belongs to the document before."""
-        self.http_status, self.failed = None, None
-        self.loaded = self.painted = self.crashed = False
+    @property
+    def loaded(self) -> bool:
+        """Whether the document that is shown has loaded."""
+        return self.loaded_at is not None
+
+    def begin(self, url: str) -> None:
+        """Forget what belongs to the documents before: this one is opened now."""
+        self.url, self.loader = url, None
+        self.http_status = self.failed = self.unreachable = self.loaded_at = self.ended_at = None
+        self.painted = self.start_mark = self.crashed = False
 
 
 class PageWatch:
@@ -60,7 +74,7 @@ class PageWatch:
         browser, on = self._browser, self._browser.client.register
         send = browser.client.send
         on.Page.lifecycleEvent(self._of_page(self._on_lifecycle))
-        on.Page.frameStartedNavigating(self._of_page(self._on_navigating))
+        on.Page.frameNavigated(self._of_page(self._on_navigated))
         on.Page.javascriptDialogOpening(self._of_page(self._on_dialog))
         on.Network.requestWillBeSent(self._of_page(self._on_request))
         on.Network.responseReceived(self._of_page(self._on_response))
@@ -74,8 +88,8 @@ class PageWatch:
             await browser.call(command)
         await browser.call(send.Inspector.enable)
         await browser.call(send.Page.setLifecycleEventsEnabled, {"enabled": True})
-        await send.Target.setDiscoverTargets({"discover": True})
-        await send.Browser.setDownloadBehavior({"behavior": "deny"})
+        await browser.call_browser(send.Target.setDiscoverTargets, {"discover": True})
+        await browser.call_browser(send.Browser.setDownloadBehavior, {"behavior": "deny"})
 
     async def ignore_requests(self) -> None:
         """Hear no more of single requests: a busy page makes many."""
@@ -103,21 +117,25 @@ class PageWatch:
     def _note(self) -> None:
         self.changed.set()
 
-    def _on_navigating(self, event: Any) -> None:
-        if self._is_main(event) and event.get("navigationType") not in {
-            "sameDocument",
-            "historySameDocument",
-        }:
-            self.facts.begin()
-            self.facts.url = event["url"]
+    def _on_navigated(self, event: Any) -> None:
+        frame = event["frame"]
+        if frame["id"] == self._browser.target:
+            self.facts.url = frame["url"]
+            self.facts.unreachable = frame.get("unreachableUrl")
+            self._note()
 
     def _on_lifecycle(self, event: Any) -> None:
-        if not self._is_main(event) or self.facts.url in {"", "about:blank"}:
+        if not self._is_main(event):
             return
-        if event["name"] == "load":
-            self.facts.loaded = True
+        facts = self.facts
+        if event["name"] == "init":
+            facts.loader, facts.loaded_at, facts.painted = event["loaderId"], None, False
+        elif event["loaderId"] != facts.loader:
+            return
+        elif event["name"] == "load":
+            facts.loaded_at = time.monotonic()
         elif event["name"] == "firstContentfulPaint":
-            self.facts.painted = True
+            facts.painted = True
         self._note()
 
     def _on_request(self, event: Any) -> None:
@@ -131,8 +149,10 @@ class PageWatch:
             self._note()
 
     def _on_failure(self, event: Any) -> None:
-        if event["requestId"] == self._document and event.get("errorText"):
-            self.facts.failed = event["errorText"]
+        # what is aborted was a download, or gave way to another document: the one that is shown stays
+        said = event.get("errorText")
+        if event["requestId"] == self._document and said and said != ABORTED:
+            self.facts.failed = said
             self._note()
 
     def _on_console(self, event: Any) -> None:
@@ -155,7 +175,7 @@ class PageWatch:
         self._line(event["entry"]["level"], event["entry"]["text"])
 
     def _line(self, kind: str, text: str) -> None:
-        self.facts.lines.append(f"{kind}: {text}"[:LINE_LENGTH])
+        self.facts.lines.append(f"{kind}: {without_queries(text[:LONGEST_TEXT])}"[:LINE_LENGTH])
 
     def _on_crash(self, _event: Any) -> None:
         self.facts.crashed = True
@@ -174,7 +194,8 @@ class PageWatch:
         browsers_own = found["url"].startswith("chrome:")  # such as what would drop down from the address bar
         if found["type"] == "page" and found["targetId"] != self._browser.target and not browsers_own:
             self._line("window", f"a window was opened and closed: {found['url']}")
-            self._soon(self._browser.client.send.Target.closeTarget({"targetId": found["targetId"]}))
+            close = self._browser.client.send.Target.closeTarget
+            self._soon(self._browser.call_browser(close, {"targetId": found["targetId"]}))
 
     def _soon(self, call: Awaitable[Any]) -> None:
         async def run() -> None:

@@ -4,6 +4,7 @@ In: Chromium's error name or an HTTP status. Out: a CaptureError, not raised.
 The names are those of Chromium's net/base/net_error_list.h.
 """
 
+import re
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -41,9 +42,14 @@ _NO_PAGE = {
     "ERR_ABORTED": "answered with something to download or with nothing at all, not with a page",
     "ERR_INVALID_RESPONSE": "did not answer as a web server does",
     "ERR_INVALID_HTTP_RESPONSE": "did not answer as a web server does",
-    "ERR_EMPTY_RESPONSE": "closed the connection without an answer",
 }
 _NOT_ALLOWED = ("ERR_BLOCKED_BY_ADMINISTRATOR", "ERR_UNSAFE_PORT", "ERR_DISALLOWED_URL_SCHEME")
+
+_USER_INFO = re.compile(r"(?<=://)[^\s/@\"'<>]+@")
+# what an error's trace puts behind a URL, :LINE:COLUMN, stays
+_QUERY = re.compile(
+    r"(?P<start>(?:https?|wss?)://[^\s?#\"'<>()]*)[?#][^\s\"'<>()]*?(?=(?::\d+){0,2}(?:[\s\"'<>()]|$))"
+)
 
 
 def opening_error(said: str, *, url: str, why: Why | None) -> CaptureError:
@@ -69,9 +75,11 @@ def opening_error(said: str, *, url: str, why: Why | None) -> CaptureError:
     return PageUnreachable(f"{host} could not be reached ({name}).")
 
 
-def status_error(status: int, *, url: str) -> CaptureError:
-    """Give the error for an answer with a status of 400 or more."""
+def status_error(status: int, *, url: str, was_there: bool = False) -> CaptureError:
+    """Give the error for an answer with a status of 400 or more; a page that was there is expected back."""
     sentence = f"{shown_host(url)} answered with HTTP status {status}, not with a page."
+    if was_there and status >= _SERVER_ERROR:
+        return PageUnreachable(sentence)
     return BusyPageError(sentence) if status >= _SERVER_ERROR else PageHttpError(sentence)
 
 
@@ -82,6 +90,11 @@ class BusyPageError(PageHttpError):
 def worth_another_try(error: CaptureError) -> bool:
     """Say whether opening the page again in a moment may do better."""
     return isinstance(error, PageUnreachable | BusyPageError)
+
+
+def without_queries(text: str) -> str:
+    """Take the queries, fragments and user infos out of a text's URLs: they may hold a token."""
+    return _QUERY.sub(r"\g<start>", _USER_INFO.sub("", text))
 
 
 def shown_host(url: str) -> str:

@@ -66,8 +66,8 @@ class Limits:
     idle: float = 3600.0
     """WebSockets may be silent for long."""
     half_closed: float = 60.0
-    connections: int = 256
-    """A browser opens 32 to one proxy, and up to 255 WebSockets."""
+    connections: int = 384
+    """A browser opens 99 to one proxy (chromium-policies.json), and up to 255 WebSockets."""
 
 
 class _BadRequest(Exception):  # noqa: N818 - never leaves this module

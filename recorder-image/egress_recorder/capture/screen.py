@@ -82,6 +82,7 @@ class Screen:
         self._feed: VideoFeed | None = None
         self._appsrc = 0
         self._grid: FrameGrid | None = None
+        self._asked_at: int | None = None
         self.taken = 0
         """Pictures pushed so far."""
         self._memory = Memory()
@@ -103,8 +104,13 @@ class Screen:
         self._feed, self._appsrc = feed, pointer_of(feed.appsrc)
         self._thread.start()
 
+    def overdue_seconds(self) -> float:
+        """Say for how long the X server has owed us a picture; 0 when it owes none."""
+        asked = self._asked_at
+        return (time.monotonic_ns() - asked) / SECOND if asked is not None else 0.0
+
     def end(self) -> None:
-        """Look no more."""
+        """Look no more; may wait a moment for the thread."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(2 * _LOOK_SECONDS)
@@ -112,8 +118,10 @@ class Screen:
     def _attach(self) -> tuple[Any, int]:
         shm = self._x(xcffib.shm.key)
         segment = self._x.generate_id()
-        shm.Attach(segment, self._pictures.id, False, is_checked=True).check()
-        self._pictures.forget_name()
+        try:
+            shm.Attach(segment, self._pictures.id, False, is_checked=True).check()
+        finally:
+            self._pictures.forget_name()
         return shm, segment
 
     def _watch_damage(self) -> tuple[Any, int]:
@@ -162,10 +170,12 @@ class Screen:
         self._damage.Subtract(self._watch, 0, 0)
         width, height = self._size
         offset = place * self._pictures.size
+        self._asked_at = time.monotonic_ns()
         self._shm.GetImage(
             self._root, 0, 0, width, height, _ALL_PLANES, xcffib.xproto.ImageFormat.ZPixmap,
             self._segment, offset,
         ).reply()  # fmt: skip
+        self._asked_at = None
         slot = grid.slot(changed_at)
         pts = None
         if slot is not None:

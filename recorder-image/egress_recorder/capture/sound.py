@@ -63,10 +63,15 @@ class Sound:
             environment={"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
         )
         deadline = time.monotonic() + START_SECONDS
-        while not socket.exists():
-            if server.ended.done() or time.monotonic() > deadline:
-                raise PipelineError(f"The sound server did not start: {server.last_words()}")
-            await asyncio.sleep(_SOCKET_PAUSE)
+        try:
+            while not socket.exists() and not server.ended.done() and time.monotonic() < deadline:  # noqa: ASYNC110 - a file appears: nobody tells
+                await asyncio.sleep(_SOCKET_PAUSE)
+        except BaseException:
+            server.kill()
+            raise
+        if not socket.exists():
+            server.kill()
+            raise PipelineError(f"The sound server did not start: {server.last_words()}")
         return cls(server, socket=socket, sample_rate=sample_rate, channels=channels)
 
     async def listen(self, *, on_lost: Callable[[str], None]) -> None:

@@ -38,10 +38,10 @@ class Source(Protocol):
     """Something to record."""
 
     closed: "asyncio.Future[None]"
-    """Fails with SourceClosed when somebody ended the session, with SourceUnreachable when it was lost."""
+    """Fails with the CaptureError that ends the session: SourceClosed, SourceUnreachable, PageEnded, …"""
 
     async def join(self) -> None:
-        """Go in. Raises JoinRefused, SourceUnreachable; retries by itself what is worth it."""
+        """Go in. Raises CaptureError, such as JoinRefused; retries by itself what is worth it."""
 
     def play(self, stage: Stage) -> None:
         """Begin to push what is there and what comes; called once, the pipeline plays."""

@@ -136,7 +136,8 @@ class FrameGrid:
     """Puts pictures that come at the recording's own rate one into each of its slots.
 
     They come with jitter, and anywhere in a slot: where that is near its edge, some slots would get two pictures and
-    some none. So the pictures' own rhythm is followed, and moved as a whole, by half a slot at most.
+    some none. So the pictures' own rhythm is followed, and moved as a whole: by half a slot, or, once the
+    rhythm itself has moved, by up to one and a half.
     """
 
     base_time: int

@@ -60,6 +60,7 @@ def test_a_page_is_told_with_its_rules() -> None:
         "selector": "#go",
         "start_timeout_seconds": 9,
         "start_anyway": True,
+        "goes_on": False,
         "rules": {"allow": ["pages.media:8080"], "deny": [], "ports": [443]},
         "require_sandbox": True,
     }
@@ -69,7 +70,8 @@ def test_a_page_that_was_recorded_before_is_not_waited_for_again() -> None:
     config = recorder_config(**PAGE, start={"when": "console", "timeoutSeconds": 300})
     page = capture_config(config, spool=Path("/spool/a"), stop_seconds=10.0, goes_on=True).page
     assert page is not None
-    assert (page.start_when, page.start_timeout_seconds, page.start_anyway) == ("load", 10, True)
+    assert (page.start_when, page.start_anyway, page.goes_on) == ("load", True, True)
+    assert page.start_timeout_seconds == 300, "its server is waited for as patiently as the first time"
 
 
 @pytest.mark.parametrize("missing", [{"source": None}, {"channel": None}])

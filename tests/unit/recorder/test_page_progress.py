@@ -53,8 +53,8 @@ def test_what_is_waited_for_is_a_sentence() -> None:
 
 def test_reloads_add_up_over_captures() -> None:
     page = PageProgress()
-    for count in (1, 2, 1):  # the third is another capture's first
-        page.note(PageSeen(reloads=count))
+    for _ in range(3):
+        page.note(PageSeen(reloaded=True))
     assert page.report().reloads == 3
 
 
@@ -63,7 +63,7 @@ def test_reloads_add_up_over_captures() -> None:
     [
         stepped(PageStep.READY, done=False, reason="PageNotReady"),
         PageSeen(sandbox=False),
-        PageSeen(http_status=404, reloads=2),
+        PageSeen(http_status=404, reloaded=True),
         Evidence(path="page.png", kind="screenshot"),
     ],
 )
@@ -90,6 +90,13 @@ def test_evidence_is_named_after_the_output_and_stands_beside_it() -> None:
     assert files["talk_page.png"].size_bytes == len(PNG)
     assert files["talk_page.png"].uri.endswith("/talk_page.png")
     assert files["talk_page.png"].sha256 is not None
+
+
+def test_what_was_overcome_leaves_no_evidence() -> None:
+    recording = Recording(recorder_config(), created_at=NOW)
+    recording.keep_evidence(FileKind.SCREENSHOT, PNG)
+    recording.forget_evidence()
+    assert recording.evidence == []
 
 
 def test_a_next_attempt_still_lists_what_an_earlier_one_left() -> None:
