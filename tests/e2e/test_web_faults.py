@@ -193,7 +193,8 @@ def test_a_page_that_hangs_is_opened_anew(pages: PageTasks, tmp_path: Path) -> N
     pages.goes_on(task, segments=2)
     recording = pages.stopped(task, tmp_path)
     assert discontinuities(recording) == 1
-    assert recording.problems(people=STATES) == []
+    # of a page that stands still, fewer pictures are encoded
+    assert recording.problems(people=STATES, hole_seconds=0.1) == []
     assert pages.status(task)["attempt"] == 1
 
 

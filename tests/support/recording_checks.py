@@ -32,7 +32,11 @@ def problems(recording: "Recording", *, ended: bool, hole_seconds: float = 0.0) 
         *_files(recording, ended=ended),
         *(f"{name}: cannot be read: {why}" for name, why in recording.unreadable.items()),
         *(problem for part in recording.parts for problem in _alone(recording, part, hole_seconds)),
-        *(problem for before, after in pairwise(recording.parts) for problem in _joint(before, after)),
+        *(
+            problem
+            for before, after in pairwise(recording.parts)
+            for problem in _joint(before, after, hole_seconds)
+        ),
         *(problem for stretch in recording.stretches() for problem in _lengths(stretch)),
         *_manifest(recording, ended=ended),
     ]
@@ -64,7 +68,7 @@ def _alone(recording: "Recording", part: "Part", hole_seconds: float) -> Iterato
     if segment.video_count != 1 or segment.audio_count != 1:
         yield f"{name}: has {segment.video_count} video and {segment.audio_count} audio streams"
     lasts = video.end - video.start
-    if abs(part.entry.seconds - lasts) > frame + ROUNDING_SECONDS:
+    if abs(part.entry.seconds - lasts) > max(frame, hole_seconds) + ROUNDING_SECONDS:
         yield f"{name}: EXTINF is {part.entry.seconds:.3f} s, its pictures last {lasts:.3f} s"
     for kind, packets, longest, allowed in (
         ("picture", video, frame, max(frame, hole_seconds)),
@@ -78,9 +82,12 @@ def _alone(recording: "Recording", part: "Part", hole_seconds: float) -> Iterato
             yield f"{name}: the {kind} has {len(wide)} holes, the longest of {wide.max() * 1000:.0f} ms"
 
 
-def _joint(before: "Part", after: "Part") -> Iterator[str]:
+def _joint(before: "Part", after: "Part", hole_seconds: float) -> Iterator[str]:
     """What can be said about two segments that follow one another."""
-    if asdict(before.segment.streams) != asdict(after.segment.streams) and not after.entry.discontinuity:
+    first_streams, second_streams = asdict(before.segment.streams), asdict(after.segment.streams)
+    if hole_seconds:  # ffprobe guesses the rate from the pictures that are there
+        first_streams["frame_rate"] = second_streams["frame_rate"]
+    if first_streams != second_streams and not after.entry.discontinuity:
         yield (
             f"{after.entry.name}: its streams differ from those of {before.entry.name}:"
             f" {after.segment.streams} after {before.segment.streams}"
@@ -89,7 +96,7 @@ def _joint(before: "Part", after: "Part") -> Iterator[str]:
         return
     old, new = before.segment, after.segment
     for kind, first, second, allowed in (
-        ("picture", old.video, new.video, _frame_seconds(after)),
+        ("picture", old.video, new.video, max(_frame_seconds(after), hole_seconds)),
         ("sound", old.audio, new.audio, AUDIO_FRAME_SECONDS),
     ):
         gap = second.start - first.end
