@@ -39,6 +39,7 @@ AWAY = (request("B", OTHER), loading_failed("B", "net::ERR_TIMED_OUT"), *unreach
 async def tab() -> AsyncIterator[Tab]:
     async with browsing() as given:
         yield given
+        await given.told()  # whatever was asked for beside the test is answered before the browser ends
 
 
 @pytest.fixture
