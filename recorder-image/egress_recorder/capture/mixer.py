@@ -73,13 +73,20 @@ class Mixer:
         """Pictures of a screen that were not encoded because nothing had changed."""
         return self._stills.left_out if self._stills is not None else 0
 
-    def add_audio(self, *, even: bool = False) -> AudioFeed:
-        """Make a feed for sound; `even`: its pieces arrive evenly, so a small step in their time is a real one."""
+    def add_audio(self, *, even: bool = False, begins_after: int | None = None) -> AudioFeed:
+        """Make a feed for sound.
+
+        Args:
+            even: its pieces arrive evenly, so that a small step in their time is a real one.
+            begins_after: a piece begins to sound so many nanoseconds after it began to be gathered; by default as
+                the RTC SDK has it.
+        """
         timeline = AudioTimeline(
             base_time=self.base_time,
             sample_rate=self._config.sample_rate,
             encoder_delay=encoder_delay(self._config),
-            **({"tolerance": EVEN_TOLERANCE, "pulled_every": 0} if even else {}),
+            **({"tolerance": EVEN_TOLERANCE} if even else {}),
+            **({"pulled_every": begins_after} if begins_after is not None else {}),
         )
         name, bin_ = self._branch("audio", audio_branch(self._config))
         feed = AudioFeed(name=name, bin_=bin_, timeline=timeline)

@@ -43,7 +43,8 @@ class Sound:
     async def start(cls, *, sample_rate: int, channels: int, folder: Path) -> "Sound":
         """Start the server. Raises PipelineError."""
         socket = folder / "sound.socket"
-        sink = f"module-null-sink sink_name={SINK} rate={sample_rate} channels={channels} format=s16le"
+        # without rewinds the sink plays as it is told; else its latency, and with it the sound, jumps as players come
+        sink = f"module-null-sink sink_name={SINK} rate={sample_rate} channels={channels} format=s16le norewinds=1"
         server = await start_child(
             "pulseaudio",
             [

@@ -27,7 +27,7 @@ class Stage(Protocol):
     def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
         """Make a feed for pictures: a user's, or a whole screen's as an X server has them."""
 
-    def add_audio(self, *, even: bool = False) -> AudioFeed:
+    def add_audio(self, *, even: bool = False, begins_after: int | None = None) -> AudioFeed:
         """Make a feed for sound: a user's, or one whose pieces arrive evenly."""
 
     def remove(self, feed: Feed) -> None:
