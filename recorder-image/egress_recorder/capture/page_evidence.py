@@ -38,17 +38,18 @@ async def keep_evidence(
     """Write page.json and, if it is wanted and the page can still be drawn, page.png."""
     story = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "url": without_queries(facts.unreachable or facts.url),
+        "url": redact(without_queries(facts.unreachable or facts.url)),
         "reason": error.reason,
-        "message": without_queries(error.message),
+        "message": redact(without_queries(error.message)),
         "httpStatus": facts.http_status,
         "loaded": facts.loaded,
         "painted": facts.painted,
-        "console": list(facts.lines),
+        "console": [redact(line) for line in facts.lines],
     }
-    text = redact(json.dumps(story, ensure_ascii=False, indent=1)) + "\n"
+    text = json.dumps(story, ensure_ascii=False, indent=1) + "\n"
     await _keep(spool / "page.json", text.encode(), FileKind.PAGE_LOG, emit)
-    if facts.unreachable is not None or facts.crashed or not picture:
+    # `failed` is known before the error page is shown, `unreachable` only then
+    if facts.failed is not None or facts.unreachable is not None or facts.crashed or not picture:
         return
     try:
         shot = await browser.call(

@@ -186,7 +186,7 @@ class Opening:
         return bool(found == 1)
 
     def _time_is_up(self) -> None:
-        facts, waited = self._watch.facts, f"{self._page.start_timeout_seconds:g} s"
+        facts, waited = self._watch.facts, f"{self._waited():g} s"
         match self._page.start_when:
             case StartWhen.CONSOLE:
                 missing = f"did not log {START_MARK}"
@@ -201,6 +201,9 @@ class Opening:
             reason="TimedOut",
             message=f"The page {missing} within {waited}; it is recorded as it is (start.onTimeout).",
         )
+
+    def _waited(self) -> float:
+        return RELOAD_SECONDS if self._page.goes_on else self._page.start_timeout_seconds
 
     def _tell_failure(self, error: CaptureError) -> None:
         step = PageStep.READY if self._loaded_told else PageStep.LOADED

@@ -5,6 +5,7 @@ Must not: act on the page, but for what cannot wait (a dialog holds everything u
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections import deque
@@ -67,6 +68,7 @@ class PageWatch:
         self.facts = PageFacts()
         self.changed = asyncio.Event()
         self._document: str | None = None
+        self._before: tuple[str, int | None] = ("", None)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -120,8 +122,9 @@ class PageWatch:
     def _on_navigated(self, event: Any) -> None:
         frame = event["frame"]
         if frame["id"] == self._browser.target:
-            self.facts.url = frame["url"]
             self.facts.unreachable = frame.get("unreachableUrl")
+            # an error page's own address says nothing
+            self.facts.url = self.facts.unreachable or frame["url"]
             self._note()
 
     def _on_lifecycle(self, event: Any) -> None:
@@ -140,6 +143,8 @@ class PageWatch:
 
     def _on_request(self, event: Any) -> None:
         if event.get("type") == "Document" and self._is_main(event):
+            if event["requestId"] != self._document:  # a redirect keeps the id
+                self._before = self.facts.url, self.facts.http_status
             self._document = event["requestId"]
             self.facts.url = event["request"]["url"]
 
@@ -151,9 +156,13 @@ class PageWatch:
     def _on_failure(self, event: Any) -> None:
         # what is aborted was a download, or gave way to another document: the one that is shown stays
         said = event.get("errorText")
-        if event["requestId"] == self._document and said and said != ABORTED:
+        if event["requestId"] != self._document or not said:
+            return
+        if said != ABORTED:
             self.facts.failed = said
             self._note()
+        elif self.facts.loader is not None:
+            self.facts.url, self.facts.http_status = self._before
 
     def _on_console(self, event: Any) -> None:
         text = " ".join(_shown(argument) for argument in event["args"])
@@ -168,7 +177,8 @@ class PageWatch:
 
     def _on_exception(self, event: Any) -> None:
         details = event["exceptionDetails"]
-        said = details.get("exception", {}).get("description") or details.get("text", "")
+        thrown = details.get("exception")
+        said = _shown(thrown) if thrown else details.get("text", "")
         self._line("exception", said)
 
     def _on_entry(self, event: Any) -> None:
@@ -178,7 +188,9 @@ class PageWatch:
         self.facts.lines.append(f"{kind}: {without_queries(text[:LONGEST_TEXT])}"[:LINE_LENGTH])
 
     def _on_crash(self, _event: Any) -> None:
-        self.facts.crashed = True
+        # what it had done is gone with it: the page that is loaded again has to do it anew
+        facts = self.facts
+        facts.crashed, facts.loaded_at, facts.painted, facts.start_mark = True, None, False, False
         self._note()
 
     def _on_dialog(self, event: Any) -> None:
@@ -212,5 +224,6 @@ class PageWatch:
 def _shown(argument: Any) -> str:
     """Write a console argument as the console shows it, more or less."""
     if "value" in argument:
-        return str(argument["value"])
+        value = argument["value"]
+        return value if isinstance(value, str) else json.dumps(value)
     return str(argument.get("description") or argument.get("unserializableValue") or argument["type"])
