@@ -47,6 +47,7 @@ async def keep(tab: Tab, facts: PageFacts, spool: Path, **options: Any) -> list[
 def a_page(**changes: Any) -> PageFacts:
     facts = PageFacts(url=URL, http_status=200, loaded_at=1.0)
     facts.lines.append(f"log: signed in with {JWT}")
+    facts.lines.append('error: GET "/me?access_token=SECRET" 401')
     for name, value in changes.items():
         setattr(facts, name, value)
     return facts
@@ -64,12 +65,17 @@ async def test_a_failed_page_leaves_its_story_and_its_picture(tab: Tab, tmp_path
         "httpStatus": 200,
         "loaded": True,
         "painted": False,
-        "console": ["log: signed in with …"],
+        "console": ["log: signed in with …", 'error: GET "/me?access_token=…" 401'],
     }
 
 
 @pytest.mark.parametrize(
-    "changes", [{"unreachable": URL, "url": "chrome-error://chromewebdata/"}, {"crashed": True}]
+    "changes",
+    [
+        {"unreachable": URL, "url": "chrome-error://chromewebdata/"},
+        {"failed": "net::ERR_CERT_DATE_INVALID"},  # its error page is not told of yet
+        {"crashed": True},
+    ],
 )
 async def test_there_is_no_picture_of_what_is_no_page(
     tab: Tab, tmp_path: Path, changes: dict[str, Any]

@@ -235,6 +235,10 @@ FAILURES: dict[str, Failure] = {
     "it gave way to nothing": Failure(
         PageConfig(**SOON), not_opened(ABORTED), PageNotReady, "did not finish loading",
     ),
+    "it does not load where it was recorded before": Failure(
+        PageConfig(url=URL, start_timeout_seconds=300, goes_on=True), opened("A"),
+        PageNotReady, "did not finish loading within 0.15 s",
+    ),
     "no mark": Failure(
         PageConfig(**SOON, start_when="console"), opened("A"), PageNotReady, "not log START_RECORDING",
     ),
@@ -293,6 +297,8 @@ async def test_a_page_that_was_recorded_before_is_not_waited_for_as_long(bench: 
     goes_on = PageConfig(url=URL, start_timeout_seconds=300, start_anyway=True, goes_on=True)
     await bench.open(goes_on, opened("A"))
     assert bench.steps() == [("ready", True, "TimedOut")]
+    assert isinstance(told := bench.events[-1], PageStepped)
+    assert "did not finish loading within 0.15 s" in told.message
 
 
 async def test_a_page_that_is_there_at_the_third_try_is_recorded(bench: Bench) -> None:
@@ -318,6 +324,17 @@ async def test_a_page_that_breaks_before_it_is_ready_is_mended(bench: Bench) -> 
     await bench.open(LOAD, opened("A", crashed()))
     assert bench.mended == 1
     assert bench.steps() == [LOADED, READY]
+
+
+@pytest.mark.parametrize("when", ["load", "console"])
+async def test_what_a_page_did_before_it_broke_starts_nothing(bench: Bench, when: str) -> None:
+    did = (*shown("A"), *ready("A"), console("START_RECORDING"), crashed())
+    with pytest.raises(PageNotReady):
+        await bench.open(
+            PageConfig(**SOON, start_when=when), Answer(before=(request("A"), response("A"), *did))
+        )
+    assert bench.mended == 1
+    assert bench.steps() == [("loaded", False, "PageNotReady"), ("ready", False, "PageNotReady")]
 
 
 async def test_a_page_that_breaks_too_often_before_it_is_ready_ends_its_recording(bench: Bench) -> None:

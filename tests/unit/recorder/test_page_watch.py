@@ -67,12 +67,23 @@ ROWS: dict[str, tuple[tuple[Event, ...], dict[str, Any]]] = {
         {"url": OTHER, "http_status": 200},
     ),
     "a download": (
-        (*SHOWN, request("D", OTHER), response("D"), loading_failed("D", "net::ERR_ABORTED")),
-        {"loaded": True, "painted": True, "failed": None},
+        (*SHOWN, request("D", OTHER), response("D", 202), loading_failed("D", "net::ERR_ABORTED")),
+        {"loaded": True, "painted": True, "failed": None, "url": URL, "http_status": 200},
+    ),
+    "a download that was sent on": (
+        (
+            *SHOWN, request("D", OTHER), request("D", OTHER + "/file"), response("D", 202),
+            loading_failed("D", "net::ERR_ABORTED"),
+        ),
+        {"url": URL, "http_status": 200},
+    ),
+    "a download in place of the first page": (
+        (request("A", OTHER), response("A", 202), loading_failed("A", "net::ERR_ABORTED")),
+        {"failed": None, "url": OTHER, "http_status": 202},
     ),
     "a document that gave way to another, or was stopped": (
         (*SHOWN, request("B", OTHER), loading_failed("B", "net::ERR_ABORTED")),
-        {"loaded": True, "painted": True, "failed": None, "loader": "A"},
+        {"loaded": True, "painted": True, "failed": None, "loader": "A", "url": URL, "http_status": 200},
     ),
     "a picture that is not there": (
         (*SHOWN, request("81.2", OTHER, kind="Image"), response("81.2", 404)),
@@ -85,11 +96,18 @@ ROWS: dict[str, tuple[tuple[Event, ...], dict[str, Any]]] = {
         ),
         {"failed": None, "unreachable": None, "url": URL},
     ),
-    "an error page": ((*SHOWN, *AWAY), {"unreachable": OTHER, "failed": "net::ERR_TIMED_OUT"}),
+    "an error page": ((*SHOWN, *AWAY), {"unreachable": OTHER, "url": OTHER, "failed": "net::ERR_TIMED_OUT"}),
     "a page after an error page": ((*AWAY, *SHOWN), {"unreachable": None, "url": URL, "loaded": True}),
     "the start mark": ((*SHOWN, console(" START_RECORDING ")), {"start_mark": True}),
     "a text with the start mark in it": ((console("no START_RECORDING"),), {"start_mark": False}),
-    "a crash": ((*SHOWN, crashed()), {"crashed": True}),
+    "a crash": (
+        (*SHOWN, console("START_RECORDING"), crashed()),
+        {"crashed": True, "loaded": False, "painted": False, "start_mark": False},
+    ),
+    "a page after a crash": (
+        (*SHOWN, console("START_RECORDING"), crashed(), request("B"), response("B"), *shown("B"), *ready("B")),
+        {"loader": "B", "loaded": True, "painted": True, "start_mark": False},
+    ),
     "what other sessions tell": (
         (console("START_RECORDING", session="B"), console("END_RECORDING", session="B"), crashed("B")),
         {"start_mark": False, "ended_at": None, "crashed": False},
@@ -132,6 +150,10 @@ def test_a_page_that_is_opened_forgets_all_but_the_lines_of_the_one_before() -> 
 
 LINES: dict[str, tuple[Event, str]] = {
     "words": (console("a", {"type": "number", "value": 2}, kind="warning"), "warning: a 2"),
+    "values as JavaScript writes them": (
+        console({"type": "boolean", "value": True}, {"type": "object", "subtype": "null", "value": None}),
+        "log: true null",
+    ),
     "things without a value": (
         console(
             {"type": "object", "description": "Object"},
@@ -149,6 +171,17 @@ LINES: dict[str, tuple[Event, str]] = {
             },
         ),
         "exception: Error: boom\n    at http://pages.example/clock:1:7",
+    ),
+    "a word that was thrown": (
+        event(
+            "Runtime.exceptionThrown",
+            exceptionDetails={"text": "Uncaught", "exception": {"type": "string", "value": f"no {URL}"}},
+        ),
+        "exception: no http://pages.example/clock",
+    ),
+    "an exception without a value": (
+        event("Runtime.exceptionThrown", exceptionDetails={"text": "Uncaught SyntaxError"}),
+        "exception: Uncaught SyntaxError",
     ),
     "the browser's own": (
         event("Log.entryAdded", entry={"level": "error", "text": f"no {URL}"}),
