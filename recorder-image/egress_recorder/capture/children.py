@@ -57,6 +57,7 @@ class Child:
     async def _wait(self) -> int:
         code = await self.process.wait()
         await asyncio.wait({self._reader}, timeout=END_SECONDS)
+        self._reader.cancel()  # a program that it started may still hold its end
         return code
 
     async def _read(self) -> None:
