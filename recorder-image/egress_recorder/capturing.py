@@ -40,24 +40,20 @@ _TICK_SECONDS: Final = 0.1
 _REJOIN_PAUSE_SECONDS: Final = 2.0
 _SEGMENTS_TO_STALL: Final = 3
 
-_ENDED_AS_WANTED: Final = {
-    EndReason.SOURCE_CLOSED: Reason.SOURCE_CLOSED,
-    EndReason.PAGE_ENDED: Reason.PAGE_ENDED,
-}
-_ENDED_FOR_GOOD: Final = {
-    EndReason.JOIN_REFUSED: Reason.JOIN_REFUSED,
-    EndReason.IDENTITY_TAKEN: Reason.IDENTITY_TAKEN,
-    EndReason.PAGE_FORBIDDEN: Reason.PAGE_FORBIDDEN,
-    EndReason.PAGE_INSECURE: Reason.PAGE_INSECURE,
-    EndReason.PAGE_HTTP_ERROR: Reason.PAGE_HTTP_ERROR,
-    EndReason.PAGE_NOT_READY: Reason.PAGE_NOT_READY,
-    EndReason.PAGE_CRASHED: Reason.PAGE_CRASHED,
-    EndReason.SANDBOX_UNAVAILABLE: Reason.SANDBOX_UNAVAILABLE,
-}
-_MAY_COME_BACK: Final = {
-    EndReason.SOURCE_UNREACHABLE: Reason.SOURCE_UNREACHABLE,
-    EndReason.PAGE_UNREACHABLE: Reason.PAGE_UNREACHABLE,
-}
+_ENDED_AS_WANTED: Final = frozenset({EndReason.SOURCE_CLOSED, EndReason.PAGE_ENDED})
+_ENDED_FOR_GOOD: Final = frozenset(
+    {
+        EndReason.JOIN_REFUSED,
+        EndReason.IDENTITY_TAKEN,
+        EndReason.PAGE_FORBIDDEN,
+        EndReason.PAGE_INSECURE,
+        EndReason.PAGE_HTTP_ERROR,
+        EndReason.PAGE_NOT_READY,
+        EndReason.PAGE_CRASHED,
+        EndReason.SANDBOX_UNAVAILABLE,
+    }
+)
+_MAY_COME_BACK: Final = frozenset({EndReason.SOURCE_UNREACHABLE, EndReason.PAGE_UNREACHABLE})
 """A source that could not be joined: worth waiting for if it was there before."""
 
 
@@ -283,9 +279,9 @@ class Capturing:
         reason = EndReason(last_word.reason) if last_word else _reason_of_exit(code)
         message = last_word.message if last_word else _words_of_exit(code, hung)
         if reason in _ENDED_AS_WANTED:
-            return Ending.stopped(_ENDED_AS_WANTED[reason], message)
+            return Ending.stopped(Reason(reason), message)
         if reason in _ENDED_FOR_GOOD:
-            return Ending.failed(_ENDED_FOR_GOOD[reason], message, retryable=False)
+            return Ending.failed(Reason(reason), message, retryable=False)
         return _Broken(reason, message)
 
     def _rejoin_given_up(self, broken: _Broken, *, now: float) -> Ending | None:
@@ -296,7 +292,7 @@ class Capturing:
         )
         if patient:
             return None
-        return Ending.failed(_MAY_COME_BACK[broken.reason], broken.message, retryable=True)
+        return Ending.failed(Reason(broken.reason), broken.message, retryable=True)
 
     def _new_spool(self) -> Path:
         number = 0

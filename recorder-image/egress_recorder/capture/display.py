@@ -77,6 +77,10 @@ class Display:
             os.close(reading)
         return display
 
+    async def end(self) -> None:
+        """End it."""
+        await self.child.end()
+
     def _refresh_at(self, rate: int, *, width: int, height: int) -> None:
         """Give the display a mode with this refresh rate: pixels a second are all that a mode of Xvfb's says."""
         connection = xcffib.connect(self.name)

@@ -15,7 +15,7 @@ from egress_recorder.capture.browser import Browser
 from egress_recorder.capture.config import PageConfig
 from egress_recorder.capture.errors import CaptureError, PageEnded, PageNotReady, PageUnreachable
 from egress_recorder.capture.events import Event, PageSeen, PageStep, PageStepped
-from egress_recorder.capture.page_watch import PageWatch
+from egress_recorder.capture.page_watch import ABORTED, PageWatch
 from egress_recorder.capture.page_words import (
     Why,
     opening_error,
@@ -112,7 +112,7 @@ class Opening:
             waited = self._page.start_timeout_seconds
             return PageUnreachable(f"{shown_host(url)} did not answer within {waited:g} s.")
         said = answer.get("errorText")
-        superseded = said == "net::ERR_ABORTED" and not answer.get("isDownload")
+        superseded = said == ABORTED and not answer.get("isDownload")
         if said and not superseded and facts.http_status is None:
             return opening_error(said, url=facts.url, why=self._why(facts.url))
         status = await self._status()

@@ -162,11 +162,7 @@ class PageSource:
         self.closed.cancel()
         if self._screen is not None:
             await asyncio.to_thread(self._screen.end)
-        ends = [
-            part.end() if isinstance(part, Browser | Sound) else part.child.end()
-            for part in (self._browser, self._sound, self._display)
-            if part is not None
-        ]
+        ends = [part.end() for part in (self._browser, self._sound, self._display) if part is not None]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(
                 asyncio.gather(*ends, self._proxy.close(), return_exceptions=True), LEAVE_SECONDS
@@ -253,13 +249,12 @@ class PageSource:
             if (seconds := self._screen.overdue_seconds()) > HEARTBEAT_SECONDS:
                 return self._lost(PipelineError(f"The display has not answered for {seconds:.0f} s."))
             try:
-                await self._browser.evaluate("1", seconds=HEARTBEAT_SECONDS)
+                with contextlib.suppress(RuntimeError):  # between two documents: that is an answer, too
+                    await self._browser.evaluate("1", seconds=HEARTBEAT_SECONDS)
             except TimeoutError:
                 missed += 1
             except ConnectionError as error:
                 return self._lost(PageHung(f"The browser can't be talked to any more: {error}."))
-            except RuntimeError:  # between two documents: that is an answer
-                missed = 0
             else:
                 missed = 0
             if missed >= HEARTBEATS_MISSED:

@@ -83,8 +83,6 @@ class Screen:
         self._appsrc = 0
         self._grid: FrameGrid | None = None
         self._asked_at: int | None = None
-        self.taken = 0
-        """Pictures pushed so far."""
         self._memory = Memory()
         try:
             self._x = xcffib.connect(display)
@@ -192,5 +190,4 @@ class Screen:
             release=self._release, owner=place,
         )  # fmt: skip
         self._memory.push(self._appsrc, buffer)
-        self.taken += 1
         return True

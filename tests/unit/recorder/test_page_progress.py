@@ -9,6 +9,7 @@ import pytest
 
 from egress_api.manifest import Manifest
 from egress_api.page import Sandbox
+from egress_api.states import Reason
 from egress_api.status import FileKind
 from egress_recorder.capture.config import CaptureConfig, PageConfig, SourceConfig, parse_config
 from egress_recorder.capture.errors import ConfigError, EndReason
@@ -69,6 +70,11 @@ def test_reloads_add_up_over_captures() -> None:
 )
 def test_a_pages_events_survive_the_way_to_the_supervisor(event: PageStepped | PageSeen | Evidence) -> None:
     assert parse_event(to_line(event)) == event
+
+
+def test_what_a_capture_ends_with_is_a_reason_that_a_task_can_have() -> None:
+    restarted = {EndReason.STOPPED, EndReason.PIPELINE_ERROR, EndReason.PAGE_HUNG}
+    assert {str(reason) for reason in set(EndReason) - restarted} <= {str(reason) for reason in Reason}
 
 
 def test_every_end_has_an_exit_code_of_its_own() -> None:
