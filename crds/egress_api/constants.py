@@ -23,12 +23,18 @@ LAYOUT_LABEL: Final = f"{GROUP}/layout"
 REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 """On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
 
+PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
+"""On recorder Pods: "true" or "false", copied from spec.pause; the kubelet writes it into the file below."""
+
 RESULTS_FINALIZER: Final = f"{GROUP}/results"
 """On recorder Pods only: the Pod object stays until its end has been copied into the task's status."""
 
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the name of a Secret's key, not a secret
 TOKEN_DIR: Final = "/run/egress/token"  # noqa: S105 - a path
 STORE_CREDENTIALS_DIR: Final = "/run/egress/store"
+CONTROL_DIR: Final = "/run/egress/control"
+"""What a running recorder is told: files that the kubelet keeps in step with the Pod's annotations."""
+PAUSE_FILE: Final = "pause"
 SPOOL_DIR: Final = "/spool"
 SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 """Where a browser shares pictures between its processes: memory, with pages only."""

@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.status import OutputFile
+from egress_api.states import GapReason
+from egress_api.status import Gap, OutputFile
 
 
 class Segment(Tolerant):
@@ -23,6 +24,7 @@ class Segment(Tolerant):
     size_bytes: int = Field(ge=0)
     sha256: str
     discontinuity: bool = Field(False, description="Whether the timeline jumps before it.")
+    gap_reason: GapReason | None = Field(None, description="Why, where it does.")
     uploaded_at: PreciseMoment
 
 
@@ -40,4 +42,6 @@ class Manifest(Tolerant):
     reason: str = Field("", description="Why it ended, once it has.")
     segment_seconds: int
     files: list[OutputFile] = Field(default_factory=list)
+    gaps: list[Gap] = Field(default_factory=list, description="Where time is missing between segments.")
+    lost_seconds: float = Field(0.0, ge=0, description="Their sum, pauses not counted.")
     segments: list[Segment] = Field(default_factory=list)

@@ -21,6 +21,13 @@ class OutputFormat(StrEnum):
     HLS = "hls"
 
 
+class FrozenPicture(StrEnum):
+    """What is shown of somebody whose picture has stood still for 5 s although their camera is on."""
+
+    BLACK = "black"
+    DIMMED = "dimmed"
+
+
 class Video(Strict):
     """The picture that is encoded."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
 
 
@@ -59,12 +59,20 @@ class RecorderConfig(Tolerant):
     segment_seconds: int = 4
     video: Video
     audio: Audio
+    frozen_picture: FrozenPicture = FrozenPicture.BLACK
     source: SourceConfig | None = None
     store: StoreConfig
     token_file: str | None = Field(None, description="Path of the access token, when there is one.")
     max_duration_seconds: int
     idle_timeout_seconds: int = 0
+    max_bytes: int = Field(0, ge=0, description="Bytes of all segments at which it ends; 0 is never.")
     join_timeout_seconds: int = 30
+    finish_only: bool = Field(
+        False, description="Record nothing: only close the playlist and manifest that earlier attempts left."
+    )
+    control_dir: str | None = Field(
+        None, description="Folder with the file `pause` (true or false), which may change while it records."
+    )
     spool_bytes: int = Field(
         2 << 30, gt=0, description="Size of the spool's volume: a recorder that overfills it is evicted."
     )

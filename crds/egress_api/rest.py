@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from egress_api.base import PreciseMoment
-from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, check_pattern
 from egress_api.spec import (
@@ -31,7 +31,7 @@ from egress_api.spec import (
     WorkerUid,
 )
 from egress_api.states import Reason, State
-from egress_api.status import OutputFile
+from egress_api.status import Gap, OutputFile
 from egress_api.task import EgressTask
 
 AccessToken = Annotated[SecretStr, Field(min_length=10, max_length=2048)]
@@ -72,6 +72,12 @@ class StartPayload(Body):
     segment_seconds: int = Field(
         4, alias="segmentSeconds", ge=1, le=30, description="Length of an HLS segment in seconds."
     )
+    frozen_picture: FrozenPicture = Field(
+        FrozenPicture.BLACK,
+        alias="frozenPicture",
+        description="What is shown of somebody whose picture stands still: black or dimmed; with flat.",
+    )
+    pause: bool = Field(False, description="Start paused: nothing is recorded until an update takes it back.")
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
 
     @field_validator("filename_pattern")
@@ -145,6 +151,8 @@ class StartRequest(Body):
             video=asked.video,
             audio=asked.audio,
             access_token_secret_ref=SecretKeyRef(name=token_secret) if asked.access_token else None,
+            frozen_picture=asked.frozen_picture,
+            pause=asked.pause,
             limits=asked.limits,
         )
 
@@ -168,6 +176,19 @@ class StopAnswer(Body):
 
     task_id: str
     status: Literal["SUCCESS"] = "SUCCESS"
+
+
+class UpdatePayload(Body):
+    """What is to change while it records."""
+
+    pause: bool = Field(description="true: leave out what follows; false: go on in the same playlist.")
+
+
+class UpdateRequest(Body):
+    """The body of `PATCH …/tasks/{task_id}`; the answer is the status call's."""
+
+    request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
+    payload: UpdatePayload = Field(description="What is to change.")
 
 
 class StatusRequest(Body):
@@ -202,7 +223,13 @@ class StatusAnswer(Body):
     created_at: PreciseMoment
     started_at: PreciseMoment | None = None
     stopped_at: PreciseMoment | None = None
+    pause: bool = Field(False, description="Whether a pause is asked for; reason says Paused once it is met.")
     page: PageStatus | None = Field(None, description="The page, with freestyle, once its browser runs.")
+    gaps: list[Gap] = Field(
+        default_factory=list, description="Where time is missing in the recording, at most the newest 50."
+    )
+    lost_seconds: float = Field(0.0, description="Seconds missing altogether, pauses not counted.")
+    pending_bytes: int = Field(0, description="Bytes recorded and not in the store yet, as last seen.")
     outputs: list[OutputFile] = Field(
         default_factory=list, description="The files with URI, size and duration."
     )
@@ -238,7 +265,11 @@ class StatusAnswer(Body):
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
+            pause=spec.pause,
             page=status.page,
+            gaps=list(status.gaps),
+            lost_seconds=status.lost_seconds,
+            pending_bytes=status.pending_bytes,
             outputs=list(status.files),
             manifest_uri=status.manifest_uri,
         )

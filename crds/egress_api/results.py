@@ -1,7 +1,7 @@
 """What a recorder tells the operator: while it runs (`GET /status`) and at its end (termination message).
 
 Written by the recorder and read by the operator with this same code. Kubernetes cuts a termination message
-at 4096 bytes, so a summary drops files from its list until it fits; the manifest has them all. Reading
+at 4096 bytes, so a summary drops gaps, oldest first, then files until it fits; the manifest has all. Reading
 survives everything that can stand there: nothing, half a text, another program's words.
 """
 
@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.page import PageReport
-from egress_api.status import OutputFile
+from egress_api.status import Gap, OutputFile
 
 MAX_TERMINATION_BYTES: Final = 3500
 _STEP_CHARACTERS: Final = 80
@@ -39,6 +39,8 @@ class RecorderReport(Tolerant):
     files: list[OutputFile] = Field(default_factory=list)
     files_total: int = Field(0, ge=0)
     manifest_uri: str | None = None
+    gaps: list[Gap] = Field(default_factory=list, description="The newest gaps, all attempts together.")
+    lost_seconds: float = Field(0.0, ge=0, description="All gaps together, pauses not counted.")
     page: PageReport | None = Field(None, description="How far the page is, with layout freestyle.")
     message: str = Field("", description="A sentence for people.")
 
@@ -48,6 +50,10 @@ class LiveReport(RecorderReport):
 
     phase: RecorderPhase
     pending_bytes: int = Field(0, ge=0, description="Recorded but not in the store yet.")
+    upload_error: str = Field(
+        "", description="Why the last try to upload failed; empty once one has worked again."
+    )
+    paused: bool = Field(False, description="Whether what comes now is left out, as asked.")
     participants: int = Field(0, ge=0, description="People in the picture or in the sound now.")
 
 
@@ -86,9 +92,10 @@ class TerminationSummary(RecorderReport):
             summary = summary.model_copy(update={"page": _briefly(self.page)})
         while True:
             text = summary.model_dump_json(by_alias=True, exclude_none=True)
-            if len(text.encode()) <= MAX_TERMINATION_BYTES or not summary.files:
+            if len(text.encode()) <= MAX_TERMINATION_BYTES or not (summary.gaps or summary.files):
                 return text
-            summary = summary.model_copy(update={"files": summary.files[:-1]})
+            shorter = {"gaps": summary.gaps[1:]} if summary.gaps else {"files": summary.files[:-1]}
+            summary = summary.model_copy(update=shorter)
 
     @classmethod
     def from_message(cls, text: str | None) -> Self | None:

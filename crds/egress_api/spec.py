@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from egress_api.base import Strict
 from egress_api.constants import TOKEN_KEY
-from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
 from egress_api.worded import Worded
@@ -79,13 +79,19 @@ class Limits(Strict):
         14_400,
         ge=1,
         le=604_800,
-        description="The recording is ended in STOPPED, with all its files, after this many seconds.",
+        description="The recording is ended in STOPPED, with all its files, after this many seconds, pauses included.",
     )
     idle_timeout_seconds: int = Field(
         0,
         ge=0,
         le=86_400,
         description="The recording is ended in STOPPED when nobody has published for this many seconds; 0 is never.",
+    )
+    max_bytes: int = Field(
+        0,
+        ge=0,
+        le=1 << 53,
+        description="The recording is ended in STOPPED when its segments have this many bytes together; 0 is never.",
     )
 
 
@@ -126,6 +132,11 @@ class EgressTaskSpec(Strict):
     segment_seconds: int = Field(4, ge=1, le=30, description="Length of an HLS segment in seconds.")
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
     audio: Audio = Field(default_factory=Audio, description="The sound that is encoded.")
+    frozen_picture: FrozenPicture = Field(
+        FrozenPicture.BLACK,
+        description="What is shown of somebody whose picture has stood still for 5 s: black, or dimmed, their last "
+        "frame darkened; with layout flat.",
+    )
     access_token_secret_ref: SecretKeyRef | None = Field(
         None, description="The Secret with the token that the recorder joins the channel with."
     )
@@ -135,6 +146,10 @@ class EgressTaskSpec(Strict):
         ge=0,
         le=20,
         description="How many times a recorder that failed is started again in the same playlist.",
+    )
+    pause: bool = Field(
+        False,
+        description="While true nothing is recorded; set to false again, the recording goes on in the same playlist.",
     )
     stop: bool = Field(False, description="Set to true to end the recording; it can't be taken back.")
 

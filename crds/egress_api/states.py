@@ -41,11 +41,14 @@ class Reason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed"
     RETRYING = "Retrying"
     RECORDING = "Recording"
+    PAUSED = "Paused"
     STOPPING = "Stopping"
+    CLOSING = "Closing"
     # Ended as wanted
     STOP_REQUESTED = "StopRequested"
     STOPPED_BEFORE_START = "StoppedBeforeStart"
     MAX_DURATION_REACHED = "MaxDurationReached"
+    MAX_BYTES_REACHED = "MaxBytesReached"
     IDLE_TIMEOUT = "IdleTimeout"
     SOURCE_CLOSED = "SourceClosed"
     PAGE_ENDED = "PageEnded"
@@ -80,6 +83,17 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     LAYOUT_NOT_SUPPORTED = "LayoutNotSupported"
     NOT_CONFIGURED = "NotConfigured"
+
+
+class GapReason(StrEnum):
+    """Why a recording's timeline jumps."""
+
+    CAPTURE_RESTARTED = "CaptureRestarted"
+    SOURCE_LOST = "SourceLost"
+    RECORDER_REPLACED = "RecorderReplaced"
+    SPOOL_FULL = "SpoolFull"
+    SEGMENT_LOST = "SegmentLost"
+    PAUSED = "Paused"
 
 
 class ConditionType(StrEnum):

@@ -5,12 +5,14 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from egress_api.base import Moment, Tolerant
+from egress_api.base import Moment, PreciseMoment, Tolerant
 from egress_api.page import PageStatus
-from egress_api.states import ConditionStatus, ConditionType, State
+from egress_api.states import ConditionStatus, ConditionType, GapReason, State
 
 MAX_FILES = 50
 """Files listed in a status; the manifest in the store lists every object."""
+MAX_GAPS = 50
+"""Gaps listed in a status, the newest; the manifest lists all."""
 MAX_MESSAGE = 1024
 
 
@@ -33,6 +35,23 @@ class OutputFile(Tolerant):
     sha256: str | None = Field(
         None, description="SHA-256 of the file, hex, once it no longer changes.", max_length=64
     )
+
+
+class Gap(Tolerant):
+    """A stretch of time that is not in the recording, though it had begun: the playlist has a discontinuity there."""
+
+    started_at: PreciseMoment = Field(description="End of the last picture before it.")
+    seconds: float = Field(description="Until the first picture behind it.", ge=0)
+    reason: GapReason = Field(description="Why. Paused is as wanted, all others are losses.")
+
+
+class Verdict(Tolerant):
+    """How a task will end, once a last recorder has closed its playlist."""
+
+    state: State = Field(description="STOPPED or FAILED.")
+    reason: str = Field(description="Why, as one CamelCase word.", max_length=64)
+    message: str = Field("", description="Why, as a sentence.", max_length=MAX_MESSAGE)
+    since: Moment = Field(description="When it was decided: the closing has a deadline.")
 
 
 class Condition(Tolerant):
@@ -86,6 +105,18 @@ class EgressTaskStatus(Tolerant):
     files_total: int = Field(0, description="Number of outputs, listed or not.", ge=0)
     manifest_uri: str | None = Field(
         None, description="The manifest, which lists every object with size and SHA-256.", max_length=2048
+    )
+    gaps: list[Gap] = Field(
+        default_factory=list,
+        description="Where time is missing in the recording, at most the newest 50.",
+        max_length=MAX_GAPS,
+    )
+    lost_seconds: float = Field(
+        0.0, description="Seconds missing in the recording altogether, pauses not counted.", ge=0
+    )
+    pending_bytes: int = Field(0, description="Bytes recorded and not in the store yet, as last seen.", ge=0)
+    verdict: Verdict | None = Field(
+        None, description="How the task will end, while a last recorder closes its playlist."
     )
     conditions: list[Condition] = Field(
         default_factory=list, description="The aspects of the task.", max_length=16

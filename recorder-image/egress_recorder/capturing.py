@@ -24,7 +24,9 @@ from egress_recorder.capture.events import (
     PageSeen,
     PageStepped,
     Participant,
+    PauseChanged,
     SegmentClosed,
+    SegmentOpened,
     Stats,
     Warned,
 )
@@ -173,7 +175,7 @@ class Capturing:
         self._log.info("capture-exited", code=event.code)
         return ending or self._meaning(event.code, last_word, hung)
 
-    def _note(  # noqa: C901 - a line or two for each kind of event
+    def _note(  # noqa: C901, PLR0912 - a line or two for each kind of event
         self,
         event: Event,
         spool: Path,
@@ -198,6 +200,8 @@ class Capturing:
             case SegmentClosed():
                 self._sign_mono = now
                 self._take(event, spool)
+            case SegmentOpened() | PauseChanged():
+                pass
             case Participant():
                 live.people.note(event.identity, event.change, now=now)
                 self._log.info("participant", identity=event.identity, change=event.change)

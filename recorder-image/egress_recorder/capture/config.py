@@ -70,6 +70,10 @@ class CaptureConfig:
     sample_rate: int = 48000
     channels: int = 2
     layout: str = "flat"
+    frozen_picture: str = "black"
+    """black or dimmed, as `egress_api.media.FrozenPicture`."""
+    paused: bool = False
+    """Whether nothing is to be kept until the command `resume`."""
     users: tuple[str, ...] = field(default=())
     """Who is recorded, in the grid's order; empty: everybody, in order of arrival."""
     join_timeout_seconds: float = 30.0

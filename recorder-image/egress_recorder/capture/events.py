@@ -40,6 +40,18 @@ class FirstFrame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SegmentOpened:
+    """A segment begins: should the capture die, what its file holds until then can still be counted in."""
+
+    event: ClassVar[str] = "segment-opened"
+    path: str
+    index: int
+    started_at: float
+    jump: bool = False
+    """Whether something was left out before it, because of a pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmentClosed:
     """A segment is complete in the spool; `duration` comes from its frames, `started_at` is its first one."""
 
@@ -48,6 +60,17 @@ class SegmentClosed:
     index: int
     duration: float
     started_at: float
+    jump: bool = False
+    """Whether something was left out before it, because of a pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseChanged:
+    """A pause has begun or ended, at this instant of the recording."""
+
+    event: ClassVar[str] = "pause"
+    paused: bool
+    at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +150,9 @@ class Ended:
 Event = (
     Joined
     | FirstFrame
+    | SegmentOpened
     | SegmentClosed
+    | PauseChanged
     | Participant
     | PageStepped
     | PageSeen
