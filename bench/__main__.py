@@ -9,14 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import ROOT, cold, cost, latency, machine, tasks
+from bench import cold, cost, document, latency, machine, tasks
 from bench.cost import Cost
-from bench.page import Results, page, tables
+from bench.page import Results, section, tables
 from egress_cluster.deploy import demo_values
 from support.publishers import publishing, two_users
 from support.web_pages import ORIGIN
 
-PAGE = ROOT / "docs" / "benchmarks.md"
 PAGES = ("moving", "still")
 console = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -29,7 +28,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of the CPU measurement; 0 leaves it out.")] = 60,
     people: Annotated[bool, typer.Option(help="Measure the recording of a channel.")] = True,
     pages: Annotated[bool, typer.Option(help="Measure the recording of web pages.")] = True,
-    write: Annotated[bool, typer.Option("--write", help=f"Write {PAGE.relative_to(ROOT)}.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write docs/benchmarks.md.")] = False,
 ) -> None:
     """Measure start latency, CPU and memory on the demo's cluster."""
     found = Results(here=machine.describe(), runs=runs)
@@ -50,9 +49,8 @@ def main(
             table.add_row(*row)
         console.print(table)
     if write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(found))
-        console.print(f"written to {PAGE}")
+        document.write("bench", section(found))
+        console.print(f"written to {document.PAGE}")
 
 
 def measure_pages(found: Results, *, runs: int, seconds: float) -> None:

@@ -115,9 +115,9 @@ def summed(samples: list[Sample]) -> Cost:
     )
 
 
-def read(pod: str) -> Sample:
+def read(pod: str, *, namespace: str = NAMESPACE) -> Sample:
     """Read the recorder's cgroup once."""
-    text = Kubectl(namespace=NAMESPACE).run(
+    text = Kubectl(namespace=namespace).run(
         "exec", pod, f"--container={RECORDER_CONTAINER}", "--", "sh", "-c", READ
     )
     return parse(text, at=time.monotonic())

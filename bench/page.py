@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bench import document
 from bench.cost import Cost
 from bench.latency import Latency
 from bench.machine import Machine
@@ -72,21 +73,14 @@ def tables(found: Results) -> Iterator[tuple[str, Head, Rows]]:
         yield title, head, rows
 
 
-def page(found: Results) -> str:
-    """Write the page of the documentation."""
+def section(found: Results) -> list[str]:
+    """Write the section of the documentation."""
     lines = [
-        "# Benchmarks",
-        "",
         "Written by `python -m bench --write`. Not a promise: the figures are from this machine,",
         "which ran the publishers, the RTC server, the web server, the S3 server and Kubernetes itself besides the recorder.",
         "",
-        *_markdown(("machine", ""), found.here.rows(load_after=found.load_after)),
+        *document.table(("machine", ""), found.here.rows(load_after=found.load_after)),
     ]
     for title, words, head, rows in sections(found):
-        lines += ["", f"## {title}", "", words, "", *_markdown(head, rows)]
-    return "\n".join([*lines, ""])
-
-
-def _markdown(head: Head, rows: Rows) -> list[str]:
-    table = [head, tuple("---" for _ in head), *rows]
-    return [f"| {' | '.join(cell.strip() for cell in row)} |" for row in table]
+        lines += ["", f"## {title}", "", words, "", *document.table(head, rows)]
+    return lines

@@ -1,10 +1,10 @@
 """The bench's arithmetic: what the kernel's files say, and what the page makes of it."""
 
 import pytest
-from bench import cost
+from bench import cost, document
 from bench.latency import Latency
 from bench.machine import Machine
-from bench.page import Results, page
+from bench.page import Results, section
 from bench.tasks import BenchError
 
 CGROUP_V1 = """usage_nsec 25408880000
@@ -77,12 +77,12 @@ def test_the_page_holds_every_table() -> None:
     moving = cost.summed([sample(0, 0, 0, Xvfb=0, other=0), sample(60, 27, 0, Xvfb=6, other=3)])
     still = cost.summed([sample(0, 0, 0, other=0), sample(60, 9, 0, other=3)])
 
-    text = page(
+    text = "\n".join(section(
         Results(
             here=machine, runs=3, people_latency=times, people_cost=spent, pages_latency=times, pages_cold=times,
             pages_cost={"moving": moving, "still": still},
         )
-    )  # fmt: skip
+    ))  # fmt: skip
 
     assert "| CPU | A CPU, 2 cores |" in text
     assert "| load average | 0.5 before, " in text
@@ -111,3 +111,22 @@ def test_the_page_holds_every_table() -> None:
 )
 def test_a_process_is_named_by_what_it_does(command: str, name: str) -> None:
     assert cost.named(command) == name
+
+
+def test_a_section_is_replaced_between_its_markers_and_nothing_else() -> None:
+    page = (
+        "# Benchmarks\n\n<!-- a:begin -->\nold\n<!-- a:end -->\n\n<!-- b:begin -->\nother\n<!-- b:end -->\n"
+    )
+
+    assert document.replaced(page, "a", ["new", "lines"]) == page.replace("old", "new\nlines")
+
+
+def test_a_new_section_comes_last() -> None:
+    assert document.replaced("# Benchmarks\n", "a", ["new"]) == (
+        "# Benchmarks\n\n<!-- a:begin -->\nnew\n<!-- a:end -->\n"
+    )
+
+
+def test_a_section_that_does_not_end_is_an_error() -> None:
+    with pytest.raises(ValueError, match="put it back"):
+        document.replaced("<!-- a:begin -->\nold\n", "a", ["new"])
