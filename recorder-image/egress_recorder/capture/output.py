@@ -18,7 +18,7 @@ from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.errors import PipelineError
 from egress_recorder.capture.events import Event, Stats, Warned
 from egress_recorder.capture.gst import Gst
-from egress_recorder.capture.mpegts import video_seconds
+from egress_recorder.capture.mpegts import salvage
 from egress_recorder.capture.pipeline import output_pipeline
 from egress_recorder.capture.segments import SegmentLedger
 from egress_recorder.capture.timing import MILLISECOND, SECOND
@@ -139,7 +139,7 @@ class Output:
         """Count in the segment that was not closed: a transport stream needs no trailer to be played."""
         path = Path(self._config.spool) / name
         frame = 1 / self._config.frame_rate
-        seconds = video_seconds(path, frame_seconds=frame) if path.exists() else 0.0
+        seconds = salvage(path, frame_seconds=frame)
         if seconds:
             message = f"The last segment, {name}, was not closed in order; it holds {seconds:.3f} s."
             self._emit(Warned(reason="LastSegmentCut", message=message))

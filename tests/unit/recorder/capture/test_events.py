@@ -13,7 +13,9 @@ from egress_recorder.capture.events import (
     FirstFrame,
     Joined,
     Participant,
+    PauseChanged,
     SegmentClosed,
+    SegmentOpened,
     Stats,
     Warned,
     parse_event,
@@ -25,8 +27,20 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
     (FirstFrame(at=1.5), {"event": "first-frame", "at": 1.5}),
     (
         SegmentClosed(path="seg_000000.ts", index=0, duration=4.0, started_at=1.5),
-        {"event": "segment-closed", "path": "seg_000000.ts", "index": 0, "duration": 4.0, "started_at": 1.5},
+        {
+            "event": "segment-closed",
+            "path": "seg_000000.ts",
+            "index": 0,
+            "duration": 4.0,
+            "started_at": 1.5,
+            "jump": False,
+        },
+    ),  # fmt: skip
+    (
+        SegmentOpened(path="seg_000001.ts", index=1, started_at=5.5, jump=True),
+        {"event": "segment-opened", "path": "seg_000001.ts", "index": 1, "started_at": 5.5, "jump": True},
     ),
+    (PauseChanged(paused=True, at=2.5), {"event": "pause", "paused": True, "at": 2.5}),
     (
         Participant(identity="user1", change=Change.VIDEO_ON),
         {"event": "participant", "identity": "user1", "change": "video-on"},
