@@ -35,7 +35,7 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
             "started_at": 1.5,
             "jump": False,
         },
-    ),  # fmt: skip
+    ),
     (
         SegmentOpened(path="seg_000001.ts", index=1, started_at=5.5, jump=True),
         {"event": "segment-opened", "path": "seg_000001.ts", "index": 1, "started_at": 5.5, "jump": True},
