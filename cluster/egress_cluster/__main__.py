@@ -38,7 +38,7 @@ def up(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, max=10, help="Nodes beside the control plane; default: as many as there are, or none."
+            min=0, max=10, help="Spare nodes beside the control plane; default: as many as there are, or one."
         ),
     ] = None,
     port_offset: Annotated[int, typer.Option(help="Added to host ports 8091 and 8092.")] = 0,

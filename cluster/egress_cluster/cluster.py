@@ -36,19 +36,23 @@ class Cluster:
         if self.healthy():
             say(f"✓ cluster {self._settings.name} runs already")
         else:
-            before = len(self.node_states()) - 1
-            workers = max(before, 0) if self._settings.workers is None else self._settings.workers
+            workers = self._workers(len(self.node_states()))
             self._delete_remains()
             self._create(node_image(engine=self._engine, settings=self._settings), workers=workers)
         self._settle()
 
     def healthy(self) -> bool:
-        """Tell whether every node container runs, as many as asked for, and the API server answers."""
+        """Tell whether every node container runs, as many as asked for, and the API server answers.
+
+        A spare node that a test took away and did not bring back is started again: that is no reason to lose the rest.
+        """
         states = self.node_states()
-        if not states or any(state != "running" for state in states.values()):
+        if states.get(self.control_plane) != "running":
             return False
         if self._settings.workers is not None and len(states) != 1 + self._settings.workers:
             return False
+        for node in self.spares():
+            self.start(node)
         if not self._is_as_created(states):
             return False
         export = [self._kind, "export", "kubeconfig", "--name", self._settings.name]
@@ -78,12 +82,20 @@ class Cluster:
         return self._created.exists() and self._created.read_text() == self._starts(nodes)
 
     def _starts(self, nodes: Iterable[str]) -> str:
-        form = "{{.Name}} {{.State.StartedAt}}"
-        return self._engine.docker("inspect", "--format", form, *sorted(nodes), settings=self._settings)
+        # A worker may have been down in between: it finds back by itself, if only it has its address again.
+        started = "{{.Name}} {{.State.StartedAt}}"
+        address = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return "".join(
+            self._engine.docker(
+                "inspect", "--format", started if node == self.control_plane else address, node,
+                settings=self._settings,
+            )
+            for node in sorted(nodes)
+        )  # fmt: skip
 
     @property
     def _created(self) -> Path:
-        """The file that says when each node of the finished cluster was started."""
+        """The file that says when the finished cluster was started, and each worker's address."""
         return self._settings.stamps / f"cluster-{self._settings.name}"
 
     @property
@@ -100,19 +112,37 @@ class Cluster:
         )  # fmt: skip
         return dict(line.split(maxsplit=1) for line in listing.splitlines() if line.strip())
 
+    def spares(self) -> list[str]:
+        """Name the node containers beside the control plane."""
+        return sorted(node for node in self.node_states() if node != self.control_plane)
+
+    def cut_power(self, node: str) -> None:
+        """End a node at once, with all that runs on it; its disk stays."""
+        self._engine.docker("kill", node, settings=self._settings)
+
+    def start(self, node: str) -> None:
+        """Have a node's container running; the kubelet finds back by itself."""
+        match self.node_states()[node]:
+            case "running":
+                return
+            case "paused":
+                self._engine.docker("unpause", node, settings=self._settings)
+            case _:
+                self._engine.docker("start", node, settings=self._settings)
+
     def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
         """Run kubectl as the cluster's admin."""
         return run([self._kubectl, *arguments], seconds=seconds, env=self._environment, stdin=stdin)
 
-    def load(self, *images: str) -> None:
-        """Put images of the engine into every node; a node that has this very image already is left alone.
+    def load(self, *images: str, into: Iterable[str] | None = None) -> None:
+        """Put images of the engine into nodes (default: every one); a node that has this very image is left alone.
 
         All in one go: layers that the images share travel once.
         """
         identities = {image: self._identity(image) for image in images}
         lacking = {
             node: [image for image in images if self.inside(node, f"cat {_mark(image)}") != identities[image]]
-            for node in self.node_states()
+            for node in (self.node_states() if into is None else into)
         }
         wanted = [image for image in images if any(image in missing for missing in lacking.values())]
         nodes = [node for node, missing in lacking.items() if missing]
@@ -165,6 +195,12 @@ class Cluster:
 
     def _others(self) -> list[str]:
         return run([self._kind, "get", "clusters"], seconds=30, env=self._environment).split()
+
+    def _workers(self, nodes: int) -> int:
+        """Give the number of workers for a cluster that is made anew, where there were so many nodes."""
+        if self._settings.workers is not None:
+            return self._settings.workers
+        return nodes - 1 if nodes else 1
 
     def _delete_remains(self) -> None:
         if states := self.node_states():

@@ -1,6 +1,6 @@
 """Runs the demo's S3, RTC and web servers in the cluster.
 
-In: a running cluster; for the web server, the recorder's image in every node too. Out: servers that are ready, in
+In: a running cluster; for the web server, the recorder's image in the control plane's node too. Out: servers that are ready, in
 namespace `egress-demo`. What they are is in `cluster/demo/*.yaml`.
 """
 
@@ -26,7 +26,7 @@ _FOLDER = CLUSTER_FOLDER / "demo"
 
 def up(cluster: Cluster, *, engine: Engine, settings: Settings) -> None:
     """Have the demo's servers ready; what runs as it should is left alone."""
-    cluster.load(demo_image(engine=engine, settings=settings))
+    cluster.load(demo_image(engine=engine, settings=settings), into=[cluster.control_plane])
     with step("starting the demo's S3 and RTC servers"):
         for name in ("namespace", *SERVERS):
             cluster.kubectl("apply", "-f", str(_FOLDER / f"{name}.yaml"))

@@ -29,6 +29,8 @@ IMAGES = (
     ("egress-recorder:dev", ROOT / "recorder-image" / "Dockerfile", "native"),
     ("egress-recorder-web:dev", ROOT / "recorder-image" / "Dockerfile", "web"),
 )
+ON_SPARES = "egress-recorder:dev"
+"""All that a spare node takes: a test's recorders. The image with the browser is a gigabyte more."""
 SECCOMP_PROFILE = CHART / "files" / "seccomp-chromium.json"
 SECCOMP_ON_NODE = "/var/lib/kubelet/seccomp/egress-chromium.json"
 """Where the kubelet looks for `localhostProfile: egress-chromium.json`: on every node, before the first Pod asks."""
@@ -47,7 +49,9 @@ def deploy(cluster: Cluster, *, engine: Engine, settings: Settings) -> None:
     """Build the images, load them, and install or upgrade the release."""
     for tag, dockerfile, target in IMAGES:
         build_image(tag, ROOT, engine=engine, settings=settings, dockerfile=dockerfile, target=target)
-    cluster.load(*(tag for tag, _, _ in IMAGES))
+    cluster.load(*(tag for tag, _, _ in IMAGES), into=[cluster.control_plane])
+    if spares := cluster.spares():
+        cluster.load(ON_SPARES, into=spares)
     cluster.put(SECCOMP_ON_NODE, SECCOMP_PROFILE)
     cluster.kubectl("apply", "-f", "-", stdin=_as_list(namespace_objects(NAMESPACE)))
     values = settings.cache / "values.json"

@@ -16,9 +16,17 @@ STORE_NODE_PORT = 30092
 _CLIENT_RATE = {"kube-api-qps": "200", "kube-api-burst": "400", "leader-elect": "false"}
 """Requests a second of the controllers: with their defaults (20) 300 Jobs take 90 s. One replica needs no election."""
 
+SPARE = "egress-demo/spare"
+"""Label and taint of the workers: only Pods that tolerate it land there, so a test may take such a node away."""
+
+_LEASE_SECONDS = 12
+"""The kubelet renews its lease four times in that time; the default is 40."""
+_NODE_LOSS = {"node-monitor-grace-period": "16s", "node-monitor-period": "2s"}
+"""After what silence a node counts as lost (default 50 s): that wait is the cluster's, and each test of it pays."""
+
 
 def render(settings: Settings, *, image: str, workers: int, ours: bool, cgroup_v1: bool) -> str:
-    """Give the configuration of a cluster with one control plane node that also takes Pods, and the workers.
+    """Give the configuration of a cluster with one control plane node that also takes Pods, and the spare workers.
 
     Args:
         settings: The ports.
@@ -34,7 +42,7 @@ def render(settings: Settings, *, image: str, workers: int, ours: bool, cgroup_v
             _port(GATEWAY_NODE_PORT, settings.gateway_port + settings.port_offset),
             _port(STORE_NODE_PORT, settings.store_port + settings.port_offset),
         ]
-    others = [{"role": "worker", "image": image} for _ in range(workers)]
+    others = [_spare(image) for _ in range(workers)]
     config = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -48,6 +56,17 @@ def render(settings: Settings, *, image: str, workers: int, ours: bool, cgroup_v
     return yaml.safe_dump(config, sort_keys=False)
 
 
+def _spare(image: str) -> dict[str, Any]:
+    taint = {"key": SPARE, "value": "true", "effect": "NoSchedule"}
+    joining = {"kind": "JoinConfiguration", "nodeRegistration": {"taints": [taint]}}
+    return {
+        "role": "worker",
+        "image": image,
+        "labels": {SPARE: "true"},
+        "kubeadmConfigPatches": [yaml.safe_dump(joining, sort_keys=False)],
+    }
+
+
 def _port(inside: int, outside: int) -> dict[str, Any]:
     return {"containerPort": inside, "hostPort": outside, "listenAddress": "127.0.0.1"}
 
@@ -57,6 +76,7 @@ def _kubelet(*, ours: bool, cgroup_v1: bool) -> dict[str, Any]:
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "serializeImagePulls": False,
+        "nodeLeaseDurationSeconds": _LEASE_SECONDS,
     }
     if cgroup_v1:
         kubelet["failCgroupV1"] = False
@@ -68,7 +88,7 @@ def _kubelet(*, ours: bool, cgroup_v1: bool) -> dict[str, Any]:
 def _cluster() -> dict[str, Any]:
     return {
         "kind": "ClusterConfiguration",
-        "controllerManager": {"extraArgs": dict(_CLIENT_RATE)},
+        "controllerManager": {"extraArgs": {**_CLIENT_RATE, **_NODE_LOSS}},
         "scheduler": {"extraArgs": dict(_CLIENT_RATE)},
         # A cluster for tests is thrown away, never recovered: writes need not wait for the disk.
         "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}},

@@ -28,8 +28,8 @@ class Settings:
     """The kind cluster's name; also what its node containers are called."""
 
     workers: int | None = None
-    """Nodes beside the control plane; another number makes the cluster anew. None = as many as there are; a new
-    cluster then has one node that does everything, the cheapest real one."""
+    """Spare nodes beside the control plane, which does everything; another number makes the cluster anew. None = as
+    many as there are; a new cluster then gets one, for the tests that take a node away."""
 
     port_offset: int = 0
     """Added to the host ports, so that a second cluster fits beside the first."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from egress_cluster.kindconfig import render
+from egress_cluster.kindconfig import SPARE, render
 from egress_cluster.settings import Settings
 
 
@@ -44,8 +44,22 @@ def test_a_second_cluster_takes_other_ports_or_none() -> None:
     assert "extraPortMappings" not in _rendered(publish_ports=False)["nodes"][0]
 
 
-def test_workers_come_beside_the_control_plane() -> None:
-    assert [node["role"] for node in _rendered(workers=2)["nodes"]] == ["control-plane", "worker", "worker"]
+def test_workers_are_spare_nodes_beside_the_control_plane() -> None:
+    nodes = _rendered(workers=2)["nodes"]
+    assert [node["role"] for node in nodes] == ["control-plane", "worker", "worker"]
+    for spare in nodes[1:]:
+        assert spare["labels"] == {SPARE: "true"}
+        (patch,) = (yaml.safe_load(text) for text in spare["kubeadmConfigPatches"])
+        assert patch == {
+            "kind": "JoinConfiguration",
+            "nodeRegistration": {"taints": [{"key": SPARE, "value": "true", "effect": "NoSchedule"}]},
+        }
+
+
+def test_a_lost_node_is_known_as_lost_after_several_leases_missed() -> None:
+    manager = _patch(_rendered(), "ClusterConfiguration")["controllerManager"]["extraArgs"]
+    renewal = _patch(_rendered(), "KubeletConfiguration")["nodeLeaseDurationSeconds"] / 4
+    assert int(manager["node-monitor-grace-period"].removesuffix("s")) > 3 * renewal
 
 
 @pytest.mark.parametrize(
@@ -62,6 +76,7 @@ def test_the_kubelet_is_told_of_old_cgroups(*, ours: bool, cgroup_v1: bool, expe
     assert kubelet == {
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "nodeLeaseDurationSeconds": 12,
         **expected,
     }
 
