@@ -1,9 +1,10 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import s3_server
 from support.recorder import RecorderProcess
 
 
@@ -18,3 +19,9 @@ async def recorder(tmp_path: Path) -> AsyncIterator[Callable[..., RecorderProces
     yield make
     for process in made:
         await process.kill()
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[s3_server.S3Server]:
+    with s3_server.serving(tmp_path) as server:
+        yield server
