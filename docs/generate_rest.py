@@ -1,7 +1,7 @@
 """Write the tables of docs/rest.md from the code: `python docs/generate_rest.py`, `--check` to compare only.
 
-In: the models of `egress_api.rest` and the gateway's settings. Out: what stands between the markers
-`<!-- NAME -->` and `<!-- /NAME -->`; the rest of the page is written by hand.
+In: the models of `egress_api.rest`, the gateway's kinds of problem and its settings. Out: what stands between
+the markers `<!-- NAME -->` and `<!-- /NAME -->`; the rest of the page is written by hand.
 """  # noqa: INP001 - a script beside the page, not a package
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from egress_api.rest import StartRequest
+from egress_gateway.errors import ProblemKind
 from egress_gateway.settings import Settings
 
 PAGE = Path(__file__).parent / "rest.md"
@@ -26,6 +27,15 @@ def field_rows() -> list[str]:
     return rows
 
 
+def problem_rows() -> list[str]:
+    """Return the table of the kinds of problem."""
+    rows = ["| Kind | Status | What it means, and what to do |", "|---|---|---|"]
+    for kind in ProblemKind:
+        status = "4xx" if kind is ProblemKind.HTTP else kind.status
+        rows.append(f"| `{kind}` | {status} | {kind.advice} |")
+    return rows
+
+
 def setting_rows() -> list[str]:
     """Return the table of the gateway's settings."""
     rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
@@ -37,7 +47,8 @@ def setting_rows() -> list[str]:
 
 def rendered(page: str) -> str:
     """Return the page with its tables made anew."""
-    for name, rows in (("fields", field_rows()), ("settings", setting_rows())):
+    tables = {"fields": field_rows(), "problems": problem_rows(), "settings": setting_rows()}
+    for name, rows in tables.items():
         table = "\n".join(["", *rows, ""])
         page, found = re.subn(
             rf"(?s)(<!-- {name} -->\n).*?(\n<!-- /{name} -->)",
@@ -87,6 +98,8 @@ def _bounds(field: dict[str, Any]) -> str:
 
 def _default(field: dict[str, Any]) -> str:
     default = field.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return "" if default is None else f"`{default}`"
 
 

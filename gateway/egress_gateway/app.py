@@ -9,6 +9,7 @@ from aiohttp import web
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
+from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import observe
 from egress_gateway.pages import PageCheck
@@ -16,6 +17,7 @@ from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
 from egress_gateway.watch import TaskWatch
+from egress_gateway.wishes import Wishes
 
 HEALTH = web.AppKey("health", Health)
 CACHE = web.AppKey("cache", TaskCache)
@@ -29,7 +31,14 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     watch = TaskWatch(cluster, cache, metrics=metrics)
     health = Health(cache, watch, metrics=metrics)
     pages = PageCheck(settings.pages, resolve_seconds=settings.resolve_seconds, metrics=metrics)
-    routes = Routes(Tasks(cluster, cache, pages), metrics=metrics, body_seconds=settings.request_seconds)
+    lookup = Lookup(cluster, cache)
+    routes = Routes(
+        Tasks(cluster, lookup, pages),
+        Wishes(cluster, lookup),
+        lookup,
+        metrics=metrics,
+        body_seconds=settings.request_seconds,
+    )
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
     app.add_routes([*routes.table(), *health.table()])

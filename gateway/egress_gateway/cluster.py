@@ -91,9 +91,13 @@ class Cluster:
         return await self._json("GET", f"{self._tasks}/{name}")
 
     async def patch_task(self, name: str, patch: dict[str, Any]) -> dict[str, Any]:
-        """Send a merge patch to an EgressTask."""
+        """Send a merge patch to an EgressTask; a field that the installed CRD doesn't know is an error, not dropped."""
         return await self._json(
-            "PATCH", f"{self._tasks}/{name}", body=patch, content_type="application/merge-patch+json"
+            "PATCH",
+            f"{self._tasks}/{name}",
+            query={"fieldValidation": "Strict"},
+            body=patch,
+            content_type="application/merge-patch+json",
         )
 
     async def create_secret(self, resource: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class ProblemKind(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     REQUEST_CONFLICT = "request-conflict"
     TASK_DELETING = "task-deleting"
+    TASK_ENDED = "task-ended"
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
@@ -53,30 +54,108 @@ class ProblemKind(StrEnum):
         return _KINDS[self][1]
 
     @property
+    def advice(self) -> str:
+        """What it means, and what to do, in Markdown: the table in docs/rest.md."""
+        return _KINDS[self][2]
+
+    @property
     def status(self) -> int:
         """The HTTP status it is answered with."""
         return int(_KINDS[self][0])
 
 
 _KINDS = {
-    ProblemKind.MALFORMED_JSON: (HTTPStatus.BAD_REQUEST, "The body is not JSON"),
-    ProblemKind.INVALID_BODY: (HTTPStatus.BAD_REQUEST, "The body has fields that are wrong"),
-    ProblemKind.INVALID_PATH: (HTTPStatus.BAD_REQUEST, "The path has a part that is wrong"),
-    ProblemKind.REFUSED: (HTTPStatus.FORBIDDEN, "The cluster's policy refuses this task"),
-    ProblemKind.PAGE_FORBIDDEN: (HTTPStatus.UNPROCESSABLE_ENTITY, "The page may not be opened"),
-    ProblemKind.NOT_FOUND: (HTTPStatus.NOT_FOUND, "No such task"),
-    ProblemKind.NO_SUCH_ROUTE: (HTTPStatus.NOT_FOUND, "No such path"),
-    ProblemKind.METHOD_NOT_ALLOWED: (HTTPStatus.METHOD_NOT_ALLOWED, "The path has no such method"),
-    ProblemKind.REQUEST_CONFLICT: (HTTPStatus.CONFLICT, "The request_id is taken by another request"),
-    ProblemKind.TASK_DELETING: (HTTPStatus.CONFLICT, "The task is being deleted"),
-    ProblemKind.BODY_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
-    ProblemKind.UNSUPPORTED_MEDIA_TYPE: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
-    ProblemKind.TOO_SLOW: (HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
-    ProblemKind.INTERNAL: (HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made a mistake"),
-    ProblemKind.UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE, "The cluster can't be asked just now"),
-    ProblemKind.QUOTA_EXCEEDED: (HTTPStatus.SERVICE_UNAVAILABLE, "The cluster's quota is used up"),
-    ProblemKind.NOT_SET_UP: (HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is not set up completely"),
-    ProblemKind.HTTP: (HTTPStatus.BAD_REQUEST, "The request can't be answered"),
+    ProblemKind.MALFORMED_JSON: (
+        HTTPStatus.BAD_REQUEST,
+        "The body is not JSON",
+        "The body is not JSON; line and column are in `detail`. `NaN` and a key that stands twice are not JSON either.",
+    ),
+    ProblemKind.INVALID_BODY: (
+        HTTPStatus.BAD_REQUEST,
+        "The body has fields that are wrong",
+        "Fields are wrong; `errors` names them.",
+    ),
+    ProblemKind.INVALID_PATH: (
+        HTTPStatus.BAD_REQUEST,
+        "The path has a part that is wrong",
+        "The `app_id` in the path is wrong.",
+    ),
+    ProblemKind.REFUSED: (
+        HTTPStatus.FORBIDDEN,
+        "The cluster's policy refuses this task",
+        "A policy of the cluster refuses this task; `detail` has the policy's words.",
+    ),
+    ProblemKind.PAGE_FORBIDDEN: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The page may not be opened",
+        "The page is at an address, or on a port, that pages may not reach; `detail` says which rule would allow it.",
+    ),
+    ProblemKind.NOT_FOUND: (
+        HTTPStatus.NOT_FOUND,
+        "No such task",
+        "This app has no such task, or has it no longer.",
+    ),
+    ProblemKind.NO_SUCH_ROUTE: (HTTPStatus.NOT_FOUND, "No such path", "There is no such path."),
+    ProblemKind.METHOD_NOT_ALLOWED: (
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "The path has no such method",
+        "The path takes other methods; the header `Allow` lists them.",
+    ),
+    ProblemKind.REQUEST_CONFLICT: (
+        HTTPStatus.CONFLICT,
+        "The request_id is taken by another request",
+        "The `request_id` has started a task with another body. Take a new one.",
+    ),
+    ProblemKind.TASK_DELETING: (
+        HTTPStatus.CONFLICT,
+        "The task is being deleted",
+        "The `request_id`'s task is being deleted. Take a new one.",
+    ),
+    ProblemKind.TASK_ENDED: (
+        HTTPStatus.CONFLICT,
+        "The task has ended or is to end",
+        "The task has ended or is to end; it can't be paused or go on any more.",
+    ),
+    ProblemKind.BODY_TOO_LARGE: (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The body is too large",
+        "The body is larger than 64 KiB.",
+    ),
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE: (
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body must be JSON",
+        "The body isn't announced as JSON; with curl add `-H 'Content-Type: application/json'`.",
+    ),
+    ProblemKind.TOO_SLOW: (
+        HTTPStatus.REQUEST_TIMEOUT,
+        "The body did not come in time",
+        "The body did not come within 15 s (`EGRESS_GATEWAY_REQUEST_SECONDS`). Send the same request again.",
+    ),
+    ProblemKind.INTERNAL: (
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The gateway made a mistake",
+        "A mistake in the gateway: please report it, with the log's lines of this `request_id`.",
+    ),
+    ProblemKind.UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The cluster can't be asked just now",
+        "The API server can't be reached or is too busy. Send the same request again.",
+    ),
+    ProblemKind.QUOTA_EXCEEDED: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The cluster's quota is used up",
+        "A ResourceQuota of the namespace is used up. End or delete tasks, or raise it; then send the same request again.",
+    ),
+    ProblemKind.NOT_SET_UP: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The gateway is not set up completely",
+        "The CRD, the gateway's Role or its namespace is missing or out of date; `detail` says which. For the administrator.",
+    ),
+    ProblemKind.HTTP: (
+        HTTPStatus.BAD_REQUEST,
+        "The request can't be answered",
+        "Anything else that HTTP refuses.",
+    ),
 }
 
 

@@ -14,15 +14,19 @@ from egress_api.rest import (
     StatusRequest,
     StopAnswer,
     StopRequest,
+    UpdateRequest,
 )
 from egress_api.spec import AppId
 from egress_api.states import State
+from egress_api.task import EgressTask
 from egress_gateway.body import JsonBody, parse, read_json
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.fields import field_errors, summary
+from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
 from egress_gateway.tasks import Tasks
+from egress_gateway.wishes import Wishes
 
 PREFIX = "/egress/v1"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -31,10 +35,14 @@ _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 
 
 class Routes:
-    """The four calls: two forms of start, stop and status."""
+    """The calls: two forms of start, stop, update and status."""
 
-    def __init__(self, tasks: Tasks, *, metrics: Metrics, body_seconds: float) -> None:
+    def __init__(
+        self, tasks: Tasks, wishes: Wishes, lookup: Lookup, *, metrics: Metrics, body_seconds: float
+    ) -> None:
         self._tasks = tasks
+        self._wishes = wishes
+        self._lookup = lookup
         self._metrics = metrics
         self._body_seconds = body_seconds
 
@@ -43,6 +51,7 @@ class Routes:
         return [
             web.post(PREFIX + "/{app_id}/tasks", self.start),
             web.get(PREFIX + "/{app_id}/tasks/{task_id}", self.status),
+            web.patch(PREFIX + "/{app_id}/tasks/{task_id}", self.update),
             web.post(PREFIX + "/{app_id}/tasks/{task_id}/stop", self.stop),
         ]
 
@@ -71,7 +80,7 @@ class Routes:
         app_id, task_id = _app_id(request), _task_id(request)
         if body is not None:
             parse(StopRequest, body)
-        await self._tasks.stop(app_id=app_id, task_id=task_id)
+        await self._wishes.stop(app_id=app_id, task_id=task_id)
         return _json(StopAnswer(task_id=task_id))
 
     async def status(self, request: web.Request) -> web.Response:
@@ -80,8 +89,20 @@ class Routes:
         app_id, task_id = _app_id(request), _task_id(request)
         if body is not None:
             parse(StatusRequest, body)
-        task = await self._tasks.get(app_id=app_id, task_id=task_id)
-        return _json(StatusAnswer.of(task), headers={"Cache-Control": "no-store"})
+        task = await self._lookup.get(app_id=app_id, task_id=task_id)
+        return _status(task)
+
+    async def update(self, request: web.Request) -> web.Response:
+        """Answer `PATCH /egress/v1/{app_id}/tasks/{task_id}` as the status call would."""
+        body = await self._body(request)
+        app_id, task_id = _app_id(request), _task_id(request)
+        if body is None:
+            raise ProblemError(
+                ProblemKind.INVALID_BODY, "the body is missing: an update is a JSON object, see docs/rest.md"
+            )
+        asked = parse(UpdateRequest, body)
+        task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=asked.payload.pause)
+        return _status(task)
 
     async def _body(self, request: web.Request) -> JsonBody | None:
         body = await read_json(request, seconds=self._body_seconds)
@@ -106,6 +127,10 @@ def _task_id(request: web.Request) -> str:
     task_id = request.match_info["task_id"]
     request[TRACE].task_id = task_id
     return task_id
+
+
+def _status(task: EgressTask) -> web.Response:
+    return _json(StatusAnswer.of(task), headers={"Cache-Control": "no-store"})
 
 
 def _json(

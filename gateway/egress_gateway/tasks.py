@@ -1,16 +1,15 @@
-"""Start, stop and read tasks: the three deeds behind the four calls.
+"""Start tasks: an EgressTask, and the Secret with its access token.
 
-In: models that have been checked. Out: EgressTasks in the cluster and what a caller is told. The API
-server holds all state, so any number of gateways may do this at once: a task's name is derived from its
-app_id and request_id, and "already exists" is the lock.
+In: a start that has been checked. Out: a task in the cluster, this one or the one that an earlier same
+request made. The API server holds all state, so any number of gateways may do this at once: a task's name
+is derived from its app_id and request_id, and "already exists" is the lock.
 """
 
 import base64
-import re
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -24,25 +23,19 @@ from egress_api.constants import (
     TASK_LABEL,
     TOKEN_KEY,
 )
-from egress_api.names import MAX_TASK_NAME, task_name, token_secret_name
+from egress_api.names import task_name, token_secret_name
 from egress_api.rest import StartRequest
 from egress_api.task import EgressTask, Metadata, task_resource
-from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import (
     ClusterError,
     ClusterRefusedError,
-    ClusterUnreachableError,
     ProblemError,
     ProblemKind,
 )
+from egress_gateway.lookup import Lookup
 from egress_gateway.pages import PageCheck
 from egress_gateway.refusals import problem_of
-from egress_gateway.watch import readable
-
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-"""Names of resources: DNS subdomains, RFC 1123."""
-_STOP_FAILED: Final = "the stop can't be written down"
 
 
 @dataclass(frozen=True)
@@ -54,11 +47,11 @@ class Started:
 
 
 class Tasks:
-    """The tasks of the gateway's namespace."""
+    """Starts, in the gateway's namespace."""
 
-    def __init__(self, cluster: Cluster, cache: TaskCache, pages: PageCheck) -> None:
+    def __init__(self, cluster: Cluster, lookup: Lookup, pages: PageCheck) -> None:
         self._cluster = cluster
-        self._cache = cache
+        self._lookup = lookup
         self._pages = pages
 
     async def start(self, request: StartRequest, *, app_id: str, digest: str) -> Started:
@@ -90,7 +83,7 @@ class Tasks:
         )
         replayed = False
         try:
-            task = self._read(await self._cluster.create_task(resource))
+            task = self._lookup.taken(await self._cluster.create_task(resource))
         except ClusterRefusedError as error:
             if not _exists(error):
                 raise problem_of(error, deed="the task can't be created") from error
@@ -98,7 +91,6 @@ class Tasks:
             replayed = True
         except ClusterError as error:
             raise problem_of(error, deed="the task can't be created") from error
-        self._cache.put_own(task)
         token = request.payload.access_token
         if token is not None and not task.status.state.terminal:
             await self._keep_token(task, token)
@@ -117,64 +109,14 @@ class Tasks:
             await self._pages.check(url, app_id=app_id)
         except ProblemError:
             # The first answer again, whatever the rules say by now: what becomes of the task is its own story.
-            if await self._live(name) is None:
+            if await self._lookup.named(name) is None:
                 raise
             await self._earlier(name, request_id=request.request_id, digest=digest)
             return True
         return False
 
-    async def stop(self, *, app_id: str, task_id: str) -> None:
-        """Ask for the task's end; asking again, or after the end, changes nothing.
-
-        Raises:
-            ProblemError: when this app has no such task, or the wish can't be written down.
-        """
-        task = await self.get(app_id=app_id, task_id=task_id)
-        try:
-            await self._stop(task)
-        except ClusterRefusedError as error:
-            if error.code != HTTPStatus.CONFLICT:
-                raise self._stop_problem(error, app_id=app_id, task_id=task_id) from error
-        else:
-            return
-        # Not the task that it was: deleted and made anew under its name, or written by many at once.
-        task = _own(await self._live(task_id), app_id=app_id, task_id=task_id)
-        try:
-            await self._stop(task)
-        except ClusterRefusedError as error:
-            raise self._stop_problem(error, app_id=app_id, task_id=task_id) from error
-
-    async def _stop(self, task: EgressTask) -> None:
-        if task.spec.stop or task.status.state.terminal:
-            return
-        # With the UID, so that the one that is hit is the one whose app was looked at.
-        patch = {"metadata": {"uid": task.metadata.uid}, "spec": {"stop": True}}
-        try:
-            changed = await self._cluster.patch_task(task.metadata.name, patch)
-        except ClusterUnreachableError as error:
-            raise problem_of(error, deed=_STOP_FAILED) from error
-        self._cache.put_own(self._read(changed))
-
-    @staticmethod
-    def _stop_problem(error: ClusterRefusedError, *, app_id: str, task_id: str) -> ProblemError:
-        if error.code == HTTPStatus.NOT_FOUND:
-            return _not_found(app_id, task_id)
-        return problem_of(error, deed=_STOP_FAILED)
-
-    async def get(self, *, app_id: str, task_id: str) -> EgressTask:
-        """Return a task of this app, from the cache where that is true and knows it.
-
-        Raises:
-            ProblemError: when this app has no such task, or nobody can tell.
-        """
-        task = self._cache.get(task_id) if self._cache.fresh else None
-        # What can't be a name is never put into a path of the API server's.
-        if task is None and _NAME.fullmatch(task_id) and len(task_id) <= MAX_TASK_NAME:
-            task = await self._live(task_id)
-        return _own(task, app_id=app_id, task_id=task_id)
-
     async def _earlier(self, name: str, *, request_id: str, digest: str) -> EgressTask:
-        task = await self._live(name)
+        task = await self._lookup.named(name)
         if task is None:
             raise ProblemError(
                 ProblemKind.TASK_DELETING,
@@ -191,30 +133,6 @@ class Tasks:
             raise ProblemError(
                 ProblemKind.TASK_DELETING,
                 f"task {name} of request_id {request_id} is being deleted; take a new request_id for a new task",
-            )
-        return task
-
-    async def _live(self, name: str) -> EgressTask | None:
-        try:
-            resource = await self._cluster.get_task(name)
-        except ClusterRefusedError as error:
-            if error.code == HTTPStatus.NOT_FOUND and error.names_object:
-                return None
-            raise problem_of(error, deed="the task can't be read") from error
-        except ClusterError as error:
-            raise problem_of(error, deed="the task can't be read") from error
-        task = self._read(resource)
-        self._cache.put_own(task)
-        return task
-
-    @staticmethod
-    def _read(resource: dict[str, Any]) -> EgressTask:
-        task = readable(resource)
-        if task is None:
-            raise ProblemError(
-                ProblemKind.NOT_SET_UP,
-                f"task {resource['metadata']['name']} was written by a newer version than this gateway can "
-                "read: upgrade the gateway",
             )
         return task
 
@@ -273,14 +191,3 @@ def _without(text: str, token: SecretStr) -> str:
 def _exists(error: ClusterRefusedError) -> bool:
     # A full quota that is being counted is a 409, too.
     return (error.code, error.reason) == (HTTPStatus.CONFLICT, "AlreadyExists")
-
-
-def _own(task: EgressTask | None, *, app_id: str, task_id: str) -> EgressTask:
-    # A task of another app is as unknown as none: names must not tell what others record.
-    if task is None or task.spec.app_id != app_id:
-        raise _not_found(app_id, task_id)
-    return task
-
-
-def _not_found(app_id: str, task_id: str) -> ProblemError:
-    return ProblemError(ProblemKind.NOT_FOUND, f"app {app_id} has no task {task_id}")

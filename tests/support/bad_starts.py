@@ -1,7 +1,7 @@
 """Starts that must be refused, as data: a change to a good body, and the field that the answer must name.
 
-Used by the unit tests (the gateway alone), the API tier and the e2e tests. `BAD_TEXTS` are bodies that are
-no JSON object at all.
+Used by the unit tests (the gateway alone), the API tier and the e2e tests. `BAD_UPDATES` are updates of the
+kind, `BAD_TEXTS` bodies that are no JSON object at all.
 """
 
 from dataclasses import dataclass, field
@@ -134,6 +134,13 @@ BAD_STARTS: list[BadStart] = [
     _bad("an empty pattern", "payload.filename_pattern", "", "must be at least 1 character"),
     _bad("segments of 0 seconds", "payload.segmentSeconds", 0, "must be at least 1"),
     _bad("a limit below zero", "payload.limits.maxDurationSeconds", -5, "must be at least 1"),
+    _bad("a bound of -1 bytes", "payload.limits.maxBytes", -1, "must be at least 0"),
+    _bad("a bound on bytes in words", "payload.limits.maxBytes", "1G", "must be a whole number"),
+    _bad("more bytes than a number holds", "payload.limits.maxBytes", 2**53 + 1, "must be at most"),
+    _bad("a limit in snake case", "payload.limits.max_bytes", 1, "unknown field"),
+    _bad("another frozenPicture", "payload.frozenPicture", "grey", "must be 'black' or 'dimmed'"),
+    _bad("a frozenPicture in snake case", "payload.frozen_picture", "black", "unknown field"),
+    _bad("a pause that is a text", "payload.pause", "yes", "must be true or false"),
     BadStart(
         "freestyle without a url",
         {**NO_FLAT, "payload.layout": "freestyle"},
@@ -166,6 +173,38 @@ BAD_STARTS: list[BadStart] = [
     _bad_page("a start that is a text", "payload.start", "load", "must be an object"),
 ]
 """Refused with 400; each names its field."""
+
+
+@dataclass(frozen=True)
+class BadUpdate:
+    """An update that is refused with 400, and the one field that the answer names."""
+
+    what: str
+    body: dict[str, Any]
+    pointer: str
+    sentence: str
+
+
+def _bad_update(what: str, payload: Any, pointer: str, sentence: str, **more: Any) -> BadUpdate:
+    return BadUpdate(what, {"request_id": "a", "payload": payload, **more}, pointer, sentence)
+
+
+BAD_UPDATES: list[BadUpdate] = [
+    BadUpdate("no request_id", {"payload": {"pause": True}}, "/request_id", "is needed"),
+    BadUpdate("no payload", {"request_id": "a"}, "/payload", "is needed"),
+    _bad_update("a payload that is null", None, "/payload", "must be an object"),
+    _bad_update("a payload that is a list", [True], "/payload", "must be an object"),
+    _bad_update("nothing to change", {}, "/payload/pause", "is needed"),
+    _bad_update("a pause that is null", {"pause": None}, "/payload/pause", "must be true or false"),
+    _bad_update("a pause that is a text", {"pause": "true"}, "/payload/pause", "must be true or false"),
+    _bad_update("a pause that is a number", {"pause": 1}, "/payload/pause", "must be true or false"),
+    _bad_update(
+        "what can't be changed", {"pause": True, "layout": "flat"}, "/payload/layout", "unknown field"
+    ),
+    _bad_update("a stop", {"pause": True, "stop": True}, "/payload/stop", "unknown field"),
+    _bad_update("a pause beside the payload", {"pause": True}, "/pause", "unknown field", pause=True),
+    _bad_update("a cmd", {"pause": True}, "/cmd", "unknown field", cmd="pause"),
+]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,23 @@ def test_start_status_and_stop(url: str, admin: Admin) -> None:
     assert admin.task(task)["spec"]["stop"] is True
 
 
+def test_pause_and_resume(url: str, admin: Admin) -> None:
+    task = json.loads(script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN).stdout)["task_id"]
+    for arguments, wanted in (((), True), (("false",), False), (("true",), True)):
+        answer = script("pause.sh", task, *arguments, EGRESS_URL=url)
+        assert (answer.returncode, json.loads(answer.stdout)["pause"]) == (0, wanted), answer.stderr
+        assert admin.task(task)["spec"]["pause"] is wanted
+
+    refused = script("pause.sh", task, "yes", EGRESS_URL=url)
+    assert refused.returncode != 0
+    assert "not valid JSON" in json.loads(refused.stdout)["detail"]
+
+    script("stop.sh", task, EGRESS_URL=url)
+    late = script("pause.sh", task, EGRESS_URL=url)
+    assert late.returncode != 0
+    assert json.loads(late.stdout)["type"].endswith(":task-ended")
+
+
 def test_a_start_can_be_repeated_by_its_id(url: str, admin: Admin) -> None:
     one, two = (
         script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN, REQUEST_ID="again") for _ in range(2)

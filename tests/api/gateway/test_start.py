@@ -51,8 +51,15 @@ async def test_a_channel_becomes_a_task(gateway: Client, admin: Admin) -> None:
         "segmentSeconds": 4,
         "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 1000},
         "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
-        "limits": {"enqueueTimeoutSeconds": 300, "maxDurationSeconds": 14400, "idleTimeoutSeconds": 0},
+        "frozenPicture": "black",
+        "limits": {
+            "enqueueTimeoutSeconds": 300,
+            "maxDurationSeconds": 14400,
+            "idleTimeoutSeconds": 0,
+            "maxBytes": 0,
+        },
         "retryLimit": 2,
+        "pause": False,
         "stop": False,
     }
 

@@ -16,6 +16,8 @@ FILE = {
     "durationSeconds": 4.5,
 }
 
+GAP = {"startedAt": "2026-11-23T05:14:02.300Z", "seconds": 3.2, "reason": "CaptureRestarted"}
+
 
 async def start(gateway: Client, body: dict[str, Any] = START_FLAT) -> str:
     return str((await (await gateway.post(START, json=body)).json())["task_id"])
@@ -41,6 +43,10 @@ async def test_a_task_is_known_at_once(gateway: Client, admin: Admin) -> None:
         },
         "reason": "",
         "message": "",
+        "pause": False,
+        "gaps": [],
+        "lost_seconds": 0.0,
+        "pending_bytes": 0,
         "outputs": [],
     }
 
@@ -86,6 +92,9 @@ async def test_what_the_operator_writes_is_shown(gateway: Client, admin: Admin) 
         files=[FILE],
         filesTotal=1,
         manifestUri="s3://recordings/demo/t/manifest.json",
+        gaps=[GAP],
+        lostSeconds=3.2,
+        pendingBytes=4096,
     )
     body: dict[str, Any] = {}
 
@@ -100,6 +109,7 @@ async def test_what_the_operator_writes_is_shown(gateway: Client, admin: Admin) 
     assert body["started_at"] == "2026-11-23T05:11:22.000Z"
     assert body["manifest_uri"] == "s3://recordings/demo/t/manifest.json"
     assert "stopped_at" not in body
+    assert (body["gaps"], body["lost_seconds"], body["pending_bytes"]) == ([GAP], 3.2, 4096)
 
 
 @pytest.mark.parametrize("state", ["ENQUEUED", "PROCESSING", "STOPPING"])

@@ -6,10 +6,19 @@ import pytest
 from aiohttp.test_utils import TestClient
 from yarl import URL
 
-from support.bad_starts import BAD_STARTS, BAD_TEXTS, START_FLAT, BadStart, BadText
+from support.bad_starts import (
+    BAD_STARTS,
+    BAD_TEXTS,
+    BAD_UPDATES,
+    START_FLAT,
+    BadStart,
+    BadText,
+    BadUpdate,
+)
 from support.manifests import changed
 
 START = "/egress/v1/demo/tasks"
+UPDATE = {"request_id": "a", "payload": {"pause": True}}
 
 Client = TestClient[Any, Any]
 
@@ -65,18 +74,27 @@ async def test_thousands_of_mistakes_get_a_short_answer(gateway: Client) -> None
 
 @pytest.mark.parametrize("app_id", ["a%20b", "-demo", "demo.", "a" * 64, "d%C3%A9mo", "a%2Fb", "%00"])
 async def test_a_bad_app_id_is_refused_by_every_call(gateway: Client, app_id: str) -> None:
-    for method, path in [("POST", "tasks"), ("GET", "tasks/t1"), ("POST", "tasks/t1/stop")]:
+    calls: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("POST", "tasks", START_FLAT),
+        ("GET", "tasks/t1", None),
+        ("PATCH", "tasks/t1", UPDATE),
+        ("POST", "tasks/t1/stop", None),
+    ]
+    for method, path, body in calls:
         url = URL(f"/egress/v1/{app_id}/{path}", encoded=True)
-        answer = await gateway.request(method, url, json={**START_FLAT} if path == "tasks" else None)
+        answer = await gateway.request(method, url, json=body)
         problem = await answer.json(content_type="application/problem+json")
         assert (answer.status, problem["type"]) == (400, "urn:egress-operator:problem:invalid-path")
         assert "app_id in the path must be 1 to 63 letters" in problem["detail"]
 
 
-@pytest.mark.parametrize("path", ["tasks/t1", "tasks/t1/stop"])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "tasks/t1"), ("PATCH", "tasks/t1"), ("POST", "tasks/t1/stop")]
+)
 @pytest.mark.parametrize("bad", [b for b in BAD_TEXTS if b.content], ids=lambda bad: bad.what)
-async def test_stop_and_status_read_bodies_as_strictly(gateway: Client, path: str, bad: BadText) -> None:
-    method = "POST" if path.endswith("stop") else "GET"
+async def test_the_other_calls_read_bodies_as_strictly(
+    gateway: Client, method: str, path: str, bad: BadText
+) -> None:
     answer = await gateway.request(method, f"/egress/v1/demo/{path}", data=bad.content, headers=bad.headers)
     assert answer.status == bad.status
     assert bad.sentence in (await answer.json())["detail"]
@@ -93,3 +111,18 @@ async def test_stop_and_status_name_bad_fields(
     answer = await gateway.request(method, f"/egress/v1/demo/{path}", json=body)
     assert answer.status == 400
     assert [error["pointer"] for error in (await answer.json())["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("bad", BAD_UPDATES, ids=lambda bad: bad.what)
+async def test_a_bad_update_names_its_field(gateway: Client, bad: BadUpdate) -> None:
+    answer = await gateway.patch("/egress/v1/demo/tasks/t1", json=bad.body)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, problem["type"]) == (400, "urn:egress-operator:problem:invalid-body")
+    errors = [(error["pointer"], error["detail"]) for error in problem["errors"]]
+    assert errors == [(bad.pointer, bad.sentence)]
+
+
+async def test_an_update_needs_a_body(gateway: Client) -> None:
+    answer = await gateway.patch("/egress/v1/demo/tasks/t1")
+    assert answer.status == 400
+    assert "The body is missing: an update is a JSON object" in (await answer.json())["detail"]

@@ -24,6 +24,7 @@ async def test_an_unknown_path_is_a_problem_that_lists_the_calls(gateway: Client
     assert (answer.status, problem["type"]) == (404, "urn:egress-operator:problem:no-such-route")
     assert problem["instance"] == path
     assert "POST /egress/v1/{app_id}/tasks" in problem["detail"]
+    assert "PATCH …/tasks/{task_id}" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ async def test_an_unknown_path_is_a_problem_that_lists_the_calls(gateway: Client
     [
         ("DELETE", "/egress/v1/demo/tasks", "POST"),
         ("GET", "/egress/v1/demo/tasks", "POST"),
-        ("POST", "/egress/v1/demo/tasks/t1", "GET, HEAD"),
+        ("POST", "/egress/v1/demo/tasks/t1", "GET, HEAD, PATCH"),
         ("GET", "/egress/v1/demo/tasks/t1/stop", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
     ],
@@ -70,6 +71,7 @@ async def test_a_header_that_is_no_id_is_replaced(gateway: Client, given: str) -
     [
         ("POST", START, START_FLAT),
         ("GET", "/egress/v1/demo/tasks/t1", None),
+        ("PATCH", "/egress/v1/demo/tasks/t1", {"request_id": "a", "payload": {"pause": True}}),
         ("POST", "/egress/v1/demo/tasks/t1/stop", {"request_id": "a"}),
     ],
 )
@@ -106,6 +108,7 @@ async def test_a_mistake_of_ours_tells_nothing_and_logs_its_trace(
 
 
 @pytest.mark.parametrize("kind", ProblemKind)
-def test_every_kind_has_a_heading_and_a_status(kind: ProblemKind) -> None:
+def test_every_kind_has_a_heading_a_status_and_advice(kind: ProblemKind) -> None:
     assert kind.heading
+    assert kind.advice.endswith(".")
     assert 400 <= kind.status < 600

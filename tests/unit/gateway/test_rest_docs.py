@@ -3,20 +3,24 @@
 import importlib.util
 import json
 import re
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
-from egress_api.rest import Problem, StartAnswer, StartRequest, StatusAnswer, StopAnswer
-from egress_api.states import State
+from egress_api.rest import (
+    Problem,
+    StartAnswer,
+    StartRequest,
+    StatusAnswer,
+    StopAnswer,
+    UpdateRequest,
+)
+from egress_api.spec import Limits
+from egress_api.states import GapReason, State
 from egress_gateway.errors import ProblemKind
 from egress_gateway.metrics import Metrics
 from support.bad_starts import START_FLAT, START_FREESTYLE
-
-DOCS = Path(__file__).resolve().parents[3] / "docs"
-PAGE = (DOCS / "rest.md").read_text(encoding="utf-8")
+from support.rest_page import DOCS, PAGE, Example, examples, starts
 
 
 @pytest.fixture
@@ -29,25 +33,36 @@ def generator() -> ModuleType:
     return module
 
 
-def examples() -> list[dict[str, Any]]:
-    return [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
-
-
 def test_the_tables_are_what_the_code_says(generator: ModuleType) -> None:
     assert generator.rendered(PAGE) == PAGE, "run python docs/generate_rest.py"
 
 
-def test_the_examples_are_the_contracts(generator: ModuleType) -> None:
-    flat, started, freestyle, status, stopped, problem = examples()
-    assert flat == START_FLAT
-    assert freestyle == START_FREESTYLE
-    for start in (flat, freestyle):
-        StartRequest.model_validate_json(json.dumps(start), strict=True)
+def test_the_examples_are_the_contracts() -> None:
+    page = examples()
+    flat, started, _frozen = page.pop("Start a channel")
+    [freestyle] = page.pop("Start a page")
+    assert (flat, freestyle) == (START_FLAT, START_FREESTYLE)
     StartAnswer.model_validate(started)
+    [status] = page.pop("Status")
+    assert shown(status) == status
+    [gaps] = page.pop("Gaps")
+    assert shown({**status, **gaps}) == {**status, **gaps}
+    [update] = page.pop("Pause")
+    UpdateRequest.model_validate_json(json.dumps(update), strict=True)
+    [stopped] = page.pop("Stop")
     StopAnswer.model_validate(stopped)
+    [problem] = page.pop("Problems")
     Problem.model_validate(problem)
-    shown = StatusAnswer.model_validate(status).model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert shown == status
+    assert list(page) == ["Limits"]
+
+
+@pytest.mark.parametrize("start", starts(), ids=lambda start: start["request_id"])
+def test_the_starts_are_read_as_they_stand(start: Example) -> None:
+    StartRequest.model_validate_json(json.dumps(start), strict=True)
+
+
+def shown(status: Example) -> Example:
+    return StatusAnswer.model_validate(status).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 @pytest.mark.parametrize("kind", ProblemKind)
@@ -59,6 +74,23 @@ def test_every_kind_of_problem_is_explained(kind: ProblemKind) -> None:
 @pytest.mark.parametrize("state", State)
 def test_every_state_is_explained(state: State) -> None:
     assert f"| `{state}` |" in PAGE
+
+
+@pytest.mark.parametrize("reason", GapReason)
+def test_every_reason_for_a_gap_is_explained(reason: GapReason) -> None:
+    assert f"| `{reason}` |" in PAGE
+
+
+@pytest.mark.parametrize("name", [field.alias or name for name, field in Limits.model_fields.items()])
+def test_every_limit_is_explained(name: str) -> None:
+    default = Limits().model_dump(by_alias=True)[name]
+    assert f"| `{name}` ({default}" in PAGE
+
+
+def test_the_gaps_of_the_example_add_up() -> None:
+    [gaps] = examples()["Gaps"]
+    lost = sum(gap["seconds"] for gap in gaps["gaps"] if gap["reason"] != GapReason.PAUSED)
+    assert gaps["lost_seconds"] == pytest.approx(lost)
 
 
 def test_every_metric_is_named() -> None:

@@ -1,5 +1,7 @@
 """What callers are told when a Secret can't be made: never the token, in no form."""
 
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 
@@ -7,6 +9,7 @@ from egress_api.app_rules import AppPageRules
 from egress_api.task import EgressTask
 from egress_gateway.cache import TaskCache
 from egress_gateway.errors import ClusterRefusedError, ProblemError
+from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.pages import PageCheck
 from egress_gateway.tasks import Tasks, token_secret
@@ -35,11 +38,15 @@ class Refuses:
         raise ClusterRefusedError(self.code, reason=self.reason, message=told)
 
 
+def tasks_of(cluster: Any) -> Tasks:
+    return Tasks(cluster, Lookup(cluster, TaskCache(stale_seconds=1)), PAGES)
+
+
 @pytest.mark.parametrize(
     ("code", "reason"), [(403, "Forbidden"), (422, "Invalid"), (500, ""), (409, "Conflict")]
 )
 async def test_a_policy_that_quotes_the_secret_gives_nothing_away(code: int, reason: str) -> None:
-    tasks = Tasks(Refuses(code, reason), TaskCache(stale_seconds=1), PAGES)  # type: ignore[arg-type]
+    tasks = tasks_of(Refuses(code, reason))
     with pytest.raises(ProblemError) as caught:
         await tasks._keep_token(TASK, SecretStr(TOKEN))
     quoted = token_secret("t1-token", SecretStr(TOKEN), owner=TASK.metadata)["data"]["access_token"]
@@ -50,5 +57,5 @@ async def test_a_policy_that_quotes_the_secret_gives_nothing_away(code: int, rea
 
 
 async def test_a_secret_that_is_there_is_enough() -> None:
-    tasks = Tasks(Refuses(409, "AlreadyExists"), TaskCache(stale_seconds=1), PAGES)  # type: ignore[arg-type]
+    tasks = tasks_of(Refuses(409, "AlreadyExists"))
     await tasks._keep_token(TASK, SecretStr(TOKEN))
