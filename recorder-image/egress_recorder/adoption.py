@@ -11,20 +11,26 @@ from typing import Final
 from egress_api.base import to_rfc3339_millis
 from egress_api.manifest import Manifest, Segment
 from egress_api.recorder import RecorderConfig
+from egress_api.states import GapReason
 from egress_recorder.recording import Recording, SpooledSegment, number_of
 from egress_recorder.store import Description, Store
 
 FACT_KEY: Final = "egress"
 """One lower-case word: the only form of a key that every store takes."""
 _FACT: Final = re.compile(
-    r"v1;(?P<task>[^;]+);(?P<attempt>\d+);(?P<started>[^;]+);(?P<seconds>\d+\.\d+);(?P<jump>[01]);(?P<sha256>[0-9a-f]{64})"
+    r"v1;(?P<task>[^;]+);(?P<attempt>\d+);(?P<started>[^;]+);(?P<seconds>\d+\.\d+);(?P<jump>[01]|[A-Za-z]+);"
+    r"(?P<sha256>[0-9a-f]{64})"
 )
+_NO_JUMP: Final = "0"
+"""Otherwise the reason; 1 where a recorder knew none yet."""
+
+_REASONS: Final = {reason.value: reason for reason in GapReason}
 
 
 def fact_of(segment: SpooledSegment, config: RecorderConfig, *, sha256: str) -> str:
     """Return the text that goes with a segment's object."""
     started = to_rfc3339_millis(segment.started_at)
-    jump = int(segment.discontinuity)
+    jump = segment.gap_reason or _NO_JUMP
     return f"v1;{config.task_uid};{config.attempt};{started};{segment.seconds:.6f};{jump};{sha256}"
 
 
@@ -41,7 +47,8 @@ def segment_of(name: str, about: Description, config: RecorderConfig) -> Segment
         duration_seconds=float(match["seconds"]),
         size_bytes=about.size,
         sha256=match["sha256"],
-        discontinuity=match["jump"] == "1",
+        discontinuity=match["jump"] != _NO_JUMP,
+        gap_reason=_REASONS.get(match["jump"]),
         uploaded_at=about.modified,
     )
 
@@ -67,8 +74,12 @@ async def adopt_unlisted(
             left += 1
             continue
         number = number_of(name)
-        gap = number != last + 1
-        recording.adopt(segment.model_copy(update={"discontinuity": segment.discontinuity or gap}))
+        # What had the numbers between was on the disk that is gone.
+        if number != last + 1 and not segment.discontinuity:
+            segment = segment.model_copy(
+                update={"discontinuity": True, "gap_reason": GapReason.RECORDER_REPLACED}
+            )
+        recording.adopt(segment)
         last = number
         adopted += 1
     return adopted, left

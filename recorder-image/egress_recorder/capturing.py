@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from egress_api.results import RecorderPhase
-from egress_api.states import Reason
+from egress_api.states import GapReason, Reason
 from egress_api.status import FileKind
 from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture.events import (
@@ -130,7 +130,7 @@ class Capturing:
             stop_seconds=self._stop_seconds(),
             goes_on=self._joined_mono is not None or self._earlier_seconds > 0,
         )
-        self._recording.begin_timeline()
+        self._recording.begin_timeline(GapReason.CAPTURE_RESTARTED)
         self._live.people.forget(now=self._clock.monotonic())
         self._joined_now = False
         self._sign_mono = self._clock.monotonic()
@@ -236,7 +236,7 @@ class Capturing:
             size = path.stat().st_size
         except OSError as error:
             self._log.error("segment-missing", path=str(path), error=str(error))
-            self._recording.begin_timeline()
+            self._recording.begin_timeline(GapReason.SEGMENT_LOST)
             return
         segment = self._recording.add(
             path, size_bytes=size, started_at=_moment(event.started_at), seconds=event.duration

@@ -5,15 +5,27 @@ Pure state and the two reports made of it.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, Protocol
 
 from egress_api.constants import MANIFEST_NAME
 from egress_api.media import Layout
 from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, RecorderPhase, TerminationSummary
+from egress_api.status import MAX_GAPS
 from egress_recorder.ending import Ending
+from egress_recorder.errors import StoreError
 from egress_recorder.page import PageProgress
 from egress_recorder.people import People
 from egress_recorder.recording import Recording, object_uri
+
+_LIVE_ALONE: Final = (set(LiveReport.model_fields) - set(TerminationSummary.model_fields)) | {"message"}
+
+
+class Uploads(Protocol):
+    """What is to be known of the uploads."""
+
+    last_error: StoreError | None
+    """Why the newest try failed; None once one has worked."""
 
 
 @dataclass(slots=True)
@@ -26,6 +38,7 @@ class Live:
     """Monotonic seconds at which the main flow last moved."""
     phase: RecorderPhase = RecorderPhase.STARTING
     recording: Recording | None = None
+    uploads: Uploads | None = None
     claimed: bool = False
     """Whether the manifest in the store is ours."""
     joined_at: datetime | None = None
@@ -40,6 +53,8 @@ class Live:
     uploaded: int = 0
     uploaded_bytes: int = 0
     playlist_sha256: str | None = None
+    dropping: str = ""
+    """What the spool has no room for, as a sentence."""
     page: PageProgress = field(default_factory=PageProgress)
 
     @property
@@ -59,16 +74,20 @@ class Live:
             files=files,
             files_total=len(files),
             manifest_uri=self._manifest_uri(),
-            message=self.message,
+            gaps=book.gaps[-MAX_GAPS:] if book else [],
+            lost_seconds=book.lost_seconds if book else 0.0,
+            message=f"{self.message} {self.dropping}".rstrip(),
             page=self.page.report() if self.config.layout is Layout.FREESTYLE else None,
             phase=self.phase,
             pending_bytes=book.pending_bytes if book else 0,
+            upload_error=str(self.uploads.last_error or "") if self.uploads else "",
+            paused=book.paused if book else False,
             participants=self.people.active,
         )
 
     def summary(self, ending: Ending, *, uploaded: bool, now: datetime) -> TerminationSummary:
         """Return the last words."""
-        said = self.status().model_dump(exclude={"phase", "pending_bytes", "participants", "message"})
+        said = self.status().model_dump(exclude=_LIVE_ALONE)
         return TerminationSummary(
             **said,
             message=ending.message,

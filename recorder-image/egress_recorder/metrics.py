@@ -29,6 +29,11 @@ class LiveCollector(Collector):
             "segments_listed": ("Segments in the playlist, all attempts.", book.listed if book else 0),
             "pending_segments": ("Segments not in the store yet.", book.pending if book else 0),
             "pending_bytes": ("Their bytes.", book.pending_bytes if book else 0),
+            "lost_seconds": (
+                "Seconds missing in the recording, pauses not counted, all attempts.",
+                book.lost_seconds if book else 0,
+            ),
+            "paused": ("1 while what comes is left out, as asked.", int(book.paused) if book else 0),
             "participants": ("People in the picture or in the sound.", live.people.active),
             "ready": ("1 once joined and producing.", int(live.ready)),
         }
@@ -36,6 +41,10 @@ class LiveCollector(Collector):
             "segments_uploaded": ("Segments uploaded and verified by this attempt.", live.uploaded),
             "uploaded_bytes": ("Their bytes.", live.uploaded_bytes),
             "segments_lost": ("Segments that could not be kept.", book.lost if book else 0),
+            "segments_dropped": (
+                "Segments that gave way to newer ones in a full spool.",
+                book.dropped if book else 0,
+            ),
             "upload_failures": ("Failed tries to write to the store.", live.upload_failures),
             "capture_restarts": ("Captures that died and were started again.", live.restarts),
             "capture_warnings": ("Warnings from the capture.", live.warnings),

@@ -17,7 +17,9 @@ from typing import Final
 
 from egress_api.manifest import Manifest, Segment
 from egress_api.recorder import RecorderConfig
-from egress_api.status import FileKind, OutputFile
+from egress_api.states import GapReason
+from egress_api.status import FileKind, Gap, OutputFile
+from egress_recorder.gaps import Gaps
 from egress_recorder.playlist import Playlist
 
 EVIDENCE: Final = {
@@ -39,7 +41,13 @@ class SpooledSegment:
     started_at: datetime
     seconds: float
     size_bytes: int
-    discontinuity: bool
+    gap_reason: GapReason | None = None
+    """Why it doesn't continue the one before; None where it does."""
+
+    @property
+    def discontinuity(self) -> bool:
+        """Whether the timeline jumps before it."""
+        return self.gap_reason is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,11 @@ class StoredSegment:
 class _Pending:
     spooled: SpooledSegment
     stored: StoredSegment | None = None
-    lost: bool = False
+    lost: GapReason | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.stored is None and self.lost is None
 
 
 @dataclass(slots=True)
@@ -81,19 +93,24 @@ class Recording:
         self._listed = _Listed()
         self._pending: dict[int, _Pending] = {}
         self._next_number = 0
-        self._jump = False
-        self._gap = False
+        self._jump: GapReason | None = None
+        self._gaps = Gaps()
         self._playlist = Playlist(target_seconds=config.segment_seconds)
         self._created_at = earlier.created_at if earlier else created_at
         self.first_frame_at = earlier.first_frame_at if earlier else None
         self.lost = 0
         """Segments that could be neither uploaded nor kept."""
+        self.dropped = 0
+        """Segments that gave way to newer ones in a full spool."""
+        self.dropped_seconds = 0.0
         self._evidence: dict[FileKind, bytes] = {}
         self._extra: list[OutputFile] = [
             file for file in (earlier.files if earlier else ()) if file.kind is not FileKind.PLAYLIST
         ]
         for segment in earlier.segments if earlier else ():
             self.adopt(segment)
+        if earlier:
+            self._gaps.resume(earlier.gaps)
 
     @property
     def playlist_name(self) -> str:
@@ -111,14 +128,41 @@ class Recording:
         return self._listed.seconds
 
     @property
+    def total_bytes(self) -> int:
+        """Bytes of all segments, listed or on their way."""
+        return self._listed.size_bytes + sum(
+            p.spooled.size_bytes for p in self._pending.values() if p.lost is None
+        )
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """Where time is missing, oldest first, all attempts together."""
+        return self._gaps.all
+
+    @property
+    def lost_seconds(self) -> float:
+        """Seconds that are missing altogether, pauses not counted."""
+        return self._gaps.lost_seconds
+
+    @property
+    def paused(self) -> bool:
+        """Whether what comes now is left out, as wanted."""
+        return self._gaps.paused
+
+    @property
     def pending(self) -> int:
         """Segments that are not in the store yet."""
-        return sum(1 for p in self._pending.values() if p.stored is None and not p.lost)
+        return sum(1 for p in self._pending.values() if p.waits)
 
     @property
     def pending_bytes(self) -> int:
         """Their bytes."""
-        return sum(p.spooled.size_bytes for p in self._pending.values() if p.stored is None and not p.lost)
+        return sum(p.spooled.size_bytes for p in self._pending.values() if p.waits)
+
+    def waits(self, number: int) -> bool:
+        """Say whether a segment is still to be stored: it may have been dropped since it was handed on."""
+        pending = self._pending.get(number)
+        return pending is not None and pending.waits
 
     def spooled_paths(self) -> set[Path]:
         """Return the files that still wait for the store."""
@@ -151,15 +195,25 @@ class Recording:
         )
         self._extra = [file, *(other for other in self._extra if other.name != name)]
 
-    def begin_timeline(self) -> None:
-        """Note that the next segment does not continue the one before: another capture made it."""
-        self._jump = self._next_number > 0
+    def begin_timeline(self, reason: GapReason) -> None:
+        """Note that the next segment doesn't continue the one before; what was noted first is why."""
+        if self._next_number > 0:
+            self._jump = self._jump or reason
+
+    def pause_began(self, at: datetime) -> None:
+        """Note that from now on nothing is recorded, as wanted; again, nothing changes."""
+        self._gaps.pause_began(at)
+
+    def pause_ended(self, at: datetime) -> None:
+        """Note that recording goes on; again, nothing changes."""
+        self._gaps.pause_ended(at)
 
     def adopt(self, segment: Segment) -> None:
         """List a segment that an earlier attempt stored, behind the others; then go on after it."""
         self._next_number = max(self._next_number, number_of(segment.name) + 1)
-        self._list(segment.model_copy(update={"index": self.listed}))
-        self._jump = True
+        reason = segment.gap_reason or GapReason.CAPTURE_RESTARTED if segment.discontinuity else None
+        self._list(segment.model_copy(update={"index": self.listed}), jump=reason)
+        self._jump = GapReason.RECORDER_REPLACED
 
     def skip(self, name: str) -> None:
         """Leave a name alone, and the numbers before it: the store holds such an object already."""
@@ -175,27 +229,43 @@ class Recording:
             started_at=started_at,
             seconds=seconds,
             size_bytes=size_bytes,
-            discontinuity=self._jump,
+            gap_reason=self._jump,
         )
-        self._jump = False
+        self._jump = None
         self._pending[number] = _Pending(segment)
         return segment
 
     def mark_stored(self, number: int, stored: StoredSegment) -> None:
         """Take note of a verified upload, and list what is now without a gap before it."""
-        self._pending[number].stored = stored
-        self._advance()
+        # One that was dropped while its upload ran may be gone from the book.
+        if number in self._pending:
+            self._pending[number].stored = stored
+            self._advance()
 
-    def mark_lost(self, number: int) -> None:
+    def mark_lost(self, number: int, reason: GapReason = GapReason.SEGMENT_LOST) -> None:
         """Take note that a segment is gone: those behind it are not to wait for it."""
-        self._pending[number].lost = True
-        self._advance()
+        if number in self._pending and self._pending[number].waits:
+            self._pending[number].lost = reason
+            self._advance()
+
+    def drop_oldest(self, *, spare: int) -> SpooledSegment | None:
+        """Give up the oldest segment that waits, but for `spare` of them, and return it; None if none waits.
+
+        The spared ones, the very oldest, are on their way: what they need is in memory already.
+        """
+        waiting = [pending.spooled for pending in self._pending.values() if pending.waits]
+        if not waiting:
+            return None
+        dropped = waiting[spare] if len(waiting) > spare else waiting[0]
+        self.mark_lost(dropped.number, GapReason.SPOOL_FULL)
+        self.dropped += 1
+        self.dropped_seconds += dropped.seconds
+        return dropped
 
     def give_up_pending(self) -> int:
         """Stop waiting for what is not in the store, list what is; return how many segments are missing."""
-        for pending in self._pending.values():
-            pending.lost = pending.stored is None
-        self._advance()
+        for number in [number for number, pending in self._pending.items() if pending.waits]:
+            self.mark_lost(number)
         return self.lost
 
     def overlong(self, seconds: float) -> bool:
@@ -237,38 +307,47 @@ class Recording:
             reason=reason,
             segment_seconds=self._config.segment_seconds,
             files=self.files(playlist_sha256=playlist_sha256),
+            gaps=self.gaps if complete else self._gaps.to_keep(),
+            lost_seconds=self.lost_seconds,
         ).model_dump_json(by_alias=True, exclude={"segments"})
         return head[:-1].encode() + b',"segments":[\n' + b",\n".join(self._listed.json) + b"\n]}\n"
 
     def _advance(self) -> None:
-        for number in list(self._pending):
-            pending = self._pending[number]
-            if not pending.lost and pending.stored is None:
+        while self._pending:
+            number, pending = next(iter(self._pending.items()))
+            if pending.waits:
                 return
             del self._pending[number]
-            if pending.stored is None:
-                self.lost += 1
-                self._gap = True
-                continue
-            self._list_stored(pending.spooled, pending.stored)
+            # Stored although it was dropped: its upload was quicker.
+            if pending.stored is not None:
+                self._list_stored(pending.spooled, pending.stored)
+            elif pending.lost is not None:
+                self.lost += pending.lost is not GapReason.SPOOL_FULL
+                spooled = pending.spooled
+                self._gaps.missing(
+                    spooled.started_at, spooled.seconds, reason=pending.lost, before=spooled.gap_reason
+                )
 
     def _list_stored(self, spooled: SpooledSegment, stored: StoredSegment) -> None:
-        self._list(
-            Segment(
-                index=self.listed,
-                name=stored.name,
-                attempt=self._config.attempt,
-                started_at=spooled.started_at,
-                duration_seconds=spooled.seconds,
-                size_bytes=spooled.size_bytes,
-                sha256=stored.sha256,
-                discontinuity=(spooled.discontinuity or self._gap) and self.listed > 0,
-                uploaded_at=stored.uploaded_at,
-            )
+        segment = Segment(
+            index=self.listed,
+            name=stored.name,
+            attempt=self._config.attempt,
+            started_at=spooled.started_at,
+            duration_seconds=spooled.seconds,
+            size_bytes=spooled.size_bytes,
+            sha256=stored.sha256,
+            uploaded_at=stored.uploaded_at,
         )
-        self._gap = False
+        self._list(segment, jump=spooled.gap_reason)
 
-    def _list(self, segment: Segment) -> None:
+    def _list(self, segment: Segment, *, jump: GapReason | None) -> None:
+        """Put a segment behind the others; before it the timeline jumps where it must or something is missing."""
+        reason = self._gaps.listed(segment.started_at, segment.duration_seconds, reason=jump)
+        discontinuity = self.listed > 0 and (reason is not None or jump is not None)
+        segment = segment.model_copy(
+            update={"discontinuity": discontinuity, "gap_reason": (reason or jump) if discontinuity else None}
+        )
         self._listed.json.append(segment.model_dump_json(by_alias=True).encode())
         self._listed.seconds += segment.duration_seconds
         self._listed.size_bytes += segment.size_bytes

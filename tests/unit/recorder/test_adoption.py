@@ -1,10 +1,13 @@
 """Segments in the store that no manifest lists yet, against obstore's own in-memory store, which keeps facts."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from obstore.store import LocalStore, MemoryStore
 
 from egress_api.manifest import Manifest
+from egress_api.states import GapReason
 from egress_recorder.adoption import FACT_KEY, adopt_unlisted, fact_of, segment_of
 from egress_recorder.recording import Recording, StoredSegment
 from egress_recorder.store import Description, Store
@@ -23,11 +26,20 @@ def make_store(tmp_path: Path, kind: type[MemoryStore] | type[LocalStore]) -> St
     return store
 
 
-async def recorded(store: Store, *, listed: int, stored: int, skip: frozenset[int] = frozenset()) -> Manifest:
+async def recorded(
+    store: Store,
+    *,
+    listed: int,
+    stored: int,
+    skip: frozenset[int] = frozenset(),
+    jumps: Mapping[int, GapReason] = MappingProxyType({}),
+) -> Manifest:
     """Record `stored` segments of which the manifest lists the first `listed`."""
     book = Recording(CONFIG, created_at=NOW)
     text = book.manifest()
     for number in range(stored):
+        if number in jumps:
+            book.begin_timeline(jumps[number])
         segment = book.add(Path("x"), size_bytes=3, started_at=NOW, seconds=4.0)
         if number not in skip:
             await store.put(
@@ -64,10 +76,21 @@ async def test_a_segment_behind_a_missing_one_is_listed_behind_a_discontinuity(t
     counts, book = await adopt(store, await recorded(store, listed=1, stored=3, skip=frozenset({1})))
     assert counts == (1, 0)
     segments = Manifest.model_validate_json(book.manifest()).segments
-    assert [(s.name, s.discontinuity) for s in segments] == [
-        ("out_000000.ts", False),
-        ("out_000002.ts", True),
+    assert [(s.name, s.discontinuity, s.gap_reason) for s in segments] == [
+        ("out_000000.ts", False, None),
+        ("out_000002.ts", True, GapReason.RECORDER_REPLACED),
     ]
+
+
+async def test_why_the_timeline_jumped_before_it_is_known_again(tmp_path: Path) -> None:
+    store = make_store(tmp_path, MemoryStore)
+    counts, book = await adopt(
+        store, await recorded(store, listed=1, stored=3, jumps={2: GapReason.SOURCE_LOST})
+    )
+    assert counts == (2, 0)
+    segments = Manifest.model_validate_json(book.manifest()).segments
+    assert [s.gap_reason for s in segments] == [None, None, GapReason.SOURCE_LOST]
+    assert [gap.reason for gap in book.gaps] == [GapReason.SOURCE_LOST]
 
 
 async def test_what_an_overtaken_attempt_still_stored_is_not_listed(tmp_path: Path) -> None:
@@ -100,4 +123,9 @@ async def test_a_fact_of_another_task_is_not_believed() -> None:
     about = Description(3, NOW, {FACT_KEY: fact_of(segment, CONFIG, sha256=SHA)})
     assert segment_of(segment.name, about, CONFIG) is not None
     assert segment_of(segment.name, about, recorder_config(task_uid="another")) is None
+    # As a recorder wrote it that knew no reasons.
+    text = fact_of(segment, CONFIG, sha256=SHA).replace(";0;", ";1;")
+    old = segment_of(segment.name, Description(3, NOW, {FACT_KEY: text}), CONFIG)
+    assert old is not None
+    assert (old.discontinuity, old.gap_reason) == (True, None)
     assert segment_of(segment.name, Description(3, NOW, {FACT_KEY: "v2;who knows"}), CONFIG) is None

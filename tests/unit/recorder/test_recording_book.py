@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egress_api.manifest import Manifest
+from egress_api.states import GapReason
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
 from support.recorder import NOW, recorder_config
 
@@ -106,12 +107,65 @@ def test_an_empty_recording_has_no_files() -> None:
 
 def test_a_new_timeline_is_marked_once_and_never_on_the_first_segment() -> None:
     book = new()
-    book.begin_timeline()
+    book.begin_timeline(GapReason.CAPTURE_RESTARTED)
     store(book, add(book))
-    book.begin_timeline()
+    book.begin_timeline(GapReason.SOURCE_LOST)
+    book.begin_timeline(GapReason.CAPTURE_RESTARTED)
     store(book, add(book))
     store(book, add(book))
-    assert [s.discontinuity for s in manifest(book).segments] == [False, True, False]
+    assert [(s.discontinuity, s.gap_reason) for s in manifest(book).segments] == [
+        (False, None),
+        (True, GapReason.SOURCE_LOST),
+        (False, None),
+    ]
+
+
+def test_the_oldest_that_is_not_on_its_way_is_dropped() -> None:
+    book = new()
+    segments = [add(book) for _ in range(5)]
+    store(book, segments[2])
+    assert [dropped.number for _ in range(2) if (dropped := book.drop_oldest(spare=1))] == [1, 3]
+    assert (book.pending, book.waits(0), book.waits(1), book.waits(4)) == (2, True, False, True)
+    for segment in (segments[0], segments[4]):
+        store(book, segment)
+    assert names(book) == ["out_000000.ts", "out_000002.ts", "out_000004.ts"]
+    assert [s.gap_reason for s in manifest(book).segments] == [
+        None,
+        GapReason.SPOOL_FULL,
+        GapReason.SPOOL_FULL,
+    ]
+    assert (book.dropped, book.dropped_seconds, book.lost) == (2, 8.0, 0)
+    assert book.drop_oldest(spare=0) is None
+
+
+def test_with_little_left_even_what_is_on_its_way_is_dropped() -> None:
+    book = new()
+    first, second = add(book), add(book)
+    assert book.drop_oldest(spare=3) == first
+    store(book, first)
+    book.mark_lost(first.number)
+    store(book, second)
+    assert (names(book), book.lost) == (["out_000001.ts"], 0)
+
+
+def test_what_reached_the_store_although_it_was_dropped_is_listed() -> None:
+    book = new()
+    first, second = add(book), add(book)
+    assert book.drop_oldest(spare=1) == second
+    store(book, second)
+    store(book, first)
+    assert names(book) == ["out_000000.ts", "out_000001.ts"]
+    assert book.gaps == []
+
+
+def test_all_bytes_are_those_listed_and_those_on_their_way() -> None:
+    book = new()
+    store(book, add(book, size=10))
+    second = add(book, size=20)
+    store(book, add(book, size=30))
+    assert (book.total_bytes, book.pending_bytes) == (60, 20)
+    book.mark_lost(second.number)
+    assert (book.total_bytes, book.pending_bytes) == (40, 0)
 
 
 def test_the_next_attempt_goes_on_with_bytes_numbers_and_times() -> None:
@@ -126,7 +180,7 @@ def test_the_next_attempt_goes_on_with_bytes_numbers_and_times() -> None:
     assert resumed.first_frame_at == NOW
     assert resumed.listed_seconds == 8.0
     segment = add(resumed)
-    assert (segment.name, segment.discontinuity) == ("out_000002.ts", True)
+    assert (segment.name, segment.gap_reason) == ("out_000002.ts", GapReason.RECORDER_REPLACED)
     store(resumed, segment)
     read = manifest(resumed)
     assert (read.attempt, read.created_at, read.segments[2].attempt) == (2, NOW, 2)
