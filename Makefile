@@ -11,9 +11,9 @@ CLUSTER := $(BIN)/python -m egress_cluster
 # Test processes: more than cores, for most tests wait for a program of ours.
 JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
-SOURCES := crds gateway operator recorder-image charts cluster docs tests bench
+SOURCES := crds gateway operator recorder-image charts cluster docs tests bench soak
 
-.PHONY: help demo demo-web test test-fast lint tools unit api e2e bench up deploy down env generate clean
+.PHONY: help demo demo-web test test-fast lint tools unit api e2e bench soak up deploy down env generate clean
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
@@ -50,11 +50,16 @@ api: tools  ## against a real kube-apiserver and etcd
 
 e2e: $(READY)  ## on the node, with real media
 	@$(CLUSTER) deploy
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends npm; } >&2
+	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
 	@$(BIN)/python -m pytest tests/e2e -q
 
 bench: $(READY)  ## start latency, CPU and memory of a recording
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m bench
+
+soak: $(READY)  ## what takes hours, beside whatever runs (PART=outage, drift or long; all: 2.5 hours)
+	@$(BIN)/python -m soak $(PART) --write
 
 up: $(READY)  ## the kind cluster with the demo's S3 and RTC servers
 	@$(CLUSTER) up

@@ -1,0 +1,204 @@
+"""A place for one long run: namespaces, servers, an operator and images that nobody else changes.
+
+In: a name. Out: a running RTC server, a running store, an operator of this checkout, and its tasks. A `make deploy`
+meanwhile, or a test that restarts the demo's servers, does not touch it. Nothing is left behind but the images.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from egress_api.constants import API_VERSION, KIND, PLURAL, TOKEN_KEY
+from egress_cluster import engine
+from egress_cluster.builds import build_image
+from egress_cluster.cluster import Cluster
+from egress_cluster.deploy import ROOT
+from egress_cluster.settings import Settings
+from support import demo, publishers
+from support.e2e import Tasks, request_id, until
+from support.kubectl import Kubectl, KubectlError
+from support.publishers import Person, Publishers, recorder_token
+from support.releases import scratch_release
+
+TAG = "soak"
+OPERATOR, RECORDER = f"egress-operator:{TAG}", f"egress-recorder:{TAG}"
+APP = "soak"
+OUTPUT = "recording"
+STORE_PORT = 7070
+SERVERS_SECONDS = 90
+
+
+class SoakError(RuntimeError):
+    """A run could not be made at all: no figure comes of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a run happens."""
+
+    tasks: Tasks
+    """Of the namespace that the operator watches."""
+    servers: str
+    """The namespace of the servers."""
+    store: demo.Store
+    """The store as this machine reaches it."""
+
+    @property
+    def livekit_url(self) -> str:
+        """Where people and recorders join."""
+        return f"ws://livekit.{self.servers}:{demo.LIVEKIT_PORT}"
+
+    def record(self, channel: str, **spec: Any) -> str:
+        """Make a task that records a channel, and return its name."""
+        name, secret = f"t{request_id()}", "token"
+        token = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}}
+        self.tasks.kubectl.apply(
+            {**token, "stringData": {TOKEN_KEY: recorder_token(channel, identity=f"recorder-{name}")}},
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "metadata": {"name": name},
+                "spec": {
+                    "appId": APP,
+                    "channel": channel,
+                    "accessTokenSecretRef": {"name": secret},
+                    "filenamePattern": OUTPUT,
+                    "video": {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500},
+                    "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
+                    **spec,
+                },
+            },
+        )
+        return name
+
+    def stop(self, task: str) -> None:
+        """Ask a task to end."""
+        patch = '{"spec":{"stop":true}}'
+        self.tasks.kubectl.run("patch", "egresstask", task, "--type=merge", "--patch", patch)
+
+    @contextmanager
+    def people(self, channel: str, people: Sequence[Person], *, seconds: float) -> Iterator[Publishers]:
+        """Have people in a channel inside the block."""
+        kubectl = Kubectl(namespace=self.servers)
+        started = Publishers(
+            name=publishers.pod_name(channel),
+            identities=tuple(person.identity for person in people),
+            kubectl=kubectl,
+        )
+        pod = publishers.pod(
+            started.name,
+            room=channel,
+            people=people,
+            duration_seconds=seconds,
+            image=RECORDER,
+            namespace=self.servers,
+        )
+        pod["spec"]["containers"][0]["env"].append({"name": "LIVEKIT_URL", "value": self.livekit_url})
+        kubectl.apply(*publishers.support_objects(namespace=self.servers), pod)
+        try:
+            started.wait_for("join", timeout_seconds=60)
+            yield started
+        finally:
+            started.stop()
+
+
+def build() -> None:
+    """Have images of this checkout, with a tag of their own, in every node."""
+    settings = Settings.from_environment(os.environ)
+    found = engine.find(settings)
+    if found is None:
+        raise SoakError("no Docker engine answers: run `make deploy` first")
+    for tag, dockerfile, target in (
+        (OPERATOR, "operator/Dockerfile", None),
+        (RECORDER, "recorder-image/Dockerfile", "native"),
+    ):
+        build_image(tag, ROOT, engine=found, settings=settings, dockerfile=ROOT / dockerfile, target=target)
+    Cluster(engine=found, settings=settings).load(OPERATOR, RECORDER)
+
+
+@contextmanager
+def place(values: dict[str, Any] | None = None) -> Iterator[Place]:
+    """Set up servers and an operator; `values` are the chart's, over what a soak needs."""
+    servers = f"soak-{request_id()[:8]}"
+    kubectl = Kubectl(namespace=servers)
+    try:
+        kubectl.run("get", "crd", f"{PLURAL}.egress-operator.dev")
+    except (KubectlError, FileNotFoundError) as problem:
+        raise SoakError(f"the cluster has no EgressTasks ({problem}): run `make deploy` first") from None
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": servers}})
+    try:
+        kubectl.apply(*server_objects(servers))
+        for name in ("livekit", "store"):
+            wait = ("rollout", "status", f"deployment/{name}", f"--timeout={SERVERS_SECONDS}s")
+            kubectl.run(*wait, timeout_seconds=SERVERS_SECONDS + 10)
+        with scratch_release(values=merged(release_values(servers), values or {})) as tasks:
+            yield Place(tasks=tasks, servers=servers, store=store_of(kubectl))
+    finally:
+        kubectl.run("delete", "namespace", servers, "--wait=false")
+
+
+def server_objects(namespace: str) -> list[dict[str, Any]]:
+    """Build the demo's RTC and S3 servers for another namespace; the store's data goes with it."""
+    texts = [Path(demo.DEMO_FOLDER, f"{name}.yaml").read_text() for name in ("livekit", "store")]
+    found = [document for text in texts for document in yaml.safe_load_all(text)]
+    for document in found:
+        document["metadata"]["namespace"] = namespace
+        if document["kind"] == "Service":
+            for port in document["spec"]["ports"]:
+                port.pop("nodePort", None)
+        if document["kind"] == "Deployment":
+            for volume in document["spec"]["template"]["spec"]["volumes"]:
+                if volume.pop("hostPath", None):
+                    volume["emptyDir"] = {}
+    return found
+
+
+def release_values(servers: str) -> dict[str, Any]:
+    """Give the chart's values for an operator that works with these servers and with images of its own."""
+    return {
+        "image": {"tag": TAG},
+        "recorder": {"image": {"tag": TAG, "pullPolicy": "Never"}},
+        "store": {"options": {"endpoint": f"http://store.{servers}:{STORE_PORT}"}},
+        "sources": {"default": {"url": f"ws://livekit.{servers}:{demo.LIVEKIT_PORT}"}},
+        # a reading every second, for two hours, is a load that nobody has
+        "operator": {"settings": {"pollSeconds": 3}},
+    }
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay one tree of values over another."""
+    found = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = merged(found[name], value) if both else value
+    return found
+
+
+def store_of(kubectl: Kubectl) -> demo.Store:
+    """Find the store's address for this machine: a node's own, for nobody publishes this one's port."""
+    port = kubectl.get("service", "store")["spec"]["ports"][0]["nodePort"]
+    (pod,) = kubectl.get("pod", "--selector=app=store")["items"]
+    return replace(demo.store(), endpoint=f"http://{pod['status']['hostIP']}:{port}")
+
+
+def until_recording(place: Place, task: str, *, seconds: float = 90) -> dict[str, Any]:
+    """Wait until a task has recorded its first frame, and return its status."""
+    place.tasks.until_state(task, "PROCESSING", seconds=seconds)
+
+    def first_frame() -> dict[str, Any] | None:
+        status: dict[str, Any] = place.tasks.get(task)["status"]
+        return status if status.get("firstFrameAt") else None
+
+    return until(f"the first frame of {task}", first_frame, seconds=30)
+
+
+def described(status: dict[str, Any]) -> str:
+    """Say a task's status on one line."""
+    chosen = {name: status.get(name) for name in ("state", "reason", "message", "attempt", "lostSeconds")}
+    return json.dumps({name: value for name, value in chosen.items() if value})
