@@ -1,0 +1,87 @@
+"""Ways to break what a running recording stands on: its processes, its Pod, its node, the programs around it.
+
+In: a `Run`. Out: something is broken for good, by the means that a real fault has: signals, the API, the node's own
+tools. Each function fails where there was nothing to break, and waits for nothing that comes of it.
+"""
+
+import json
+import signal
+from functools import cache
+
+from egress_api.constants import RECORDER_CONTAINER
+from egress_cluster import engine
+from egress_cluster.cluster import Cluster
+from support.faults import Run
+from support.kubectl import cluster_settings
+
+CAPTURE = "egress_recorder.capture"
+SEND = """
+import os, pathlib, sys
+has, number = sys.argv[1], int(sys.argv[2])
+sent = 0
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        words = folder.joinpath("cmdline").read_bytes().split(b"\\0")
+    except OSError:
+        continue
+    if has.encode() in words and int(folder.name) != os.getpid() and b"-c" not in words:
+        os.kill(int(folder.name), number)
+        sent += 1
+sys.exit(not sent)
+"""
+
+
+@cache
+def cluster() -> Cluster:
+    """Find the cluster whose nodes can be broken from outside."""
+    settings = cluster_settings()
+    found = engine.find(settings)
+    assert found is not None, "no Docker engine answers: run `make deploy` first"
+    return Cluster(engine=found, settings=settings)
+
+
+def signal_capture(run: Run, number: signal.Signals) -> None:
+    """Send a signal to the capture, from within its Pod."""
+    run.tasks.kubectl.run(
+        "exec",
+        run.pod_name(),
+        "-c",
+        RECORDER_CONTAINER,
+        "--",
+        "python3",
+        "-c",
+        SEND,
+        CAPTURE,
+        str(int(number)),
+    )
+
+
+def kill_recorder(run: Run) -> None:
+    """Kill the recorder's first process by its node: the container is gone at once, with every process in it."""
+    pod = run.pod()
+    (container,) = pod["status"]["containerStatuses"]
+    name = container["containerID"].removeprefix("containerd://")
+    script = f"ctr -n k8s.io tasks kill --signal SIGKILL {name} && echo killed"
+    said = cluster().inside(pod["spec"]["nodeName"], script)
+    assert said == "killed", f"container {name} on {pod['spec']['nodeName']} could not be killed"
+
+
+def delete_pod(run: Run, *, at_once: bool = False) -> None:
+    """Delete the Pod; `at_once` leaves it no time to end."""
+    how = ("--grace-period=0", "--force") if at_once else ()
+    run.tasks.kubectl.run("delete", "pod", run.pod_name(), "--wait=false", *how)
+
+
+def evict_pod(run: Run) -> None:
+    """Evict the Pod by the API that a drain and an autoscaler use."""
+    name, namespace = run.pod_name(), run.tasks.kubectl.namespace
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+    run.tasks.kubectl.run("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
+
+
+def kill_operator(run: Run) -> None:
+    """Take the operator away at once, as a crash would; its Deployment starts it again."""
+    run.tasks.kubectl.run(
+        "delete", "pod", "-l", "app.kubernetes.io/component=operator", "--grace-period=0", "--force"
+    )
