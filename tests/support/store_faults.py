@@ -45,12 +45,11 @@ NO_BUCKET = Rule("status", status=404, code="NoSuchBucket", message="The specifi
 class FaultsInCluster:
     """The proxy's Pod, before the demo's store; told and asked through the API server."""
 
-    endpoint = f"http://{NAME}.{demo.NAMESPACE}:{PORT}"
-    """Where recorders find the store."""
-
-    def __init__(self) -> None:
-        self.kubectl = Kubectl(namespace=demo.NAMESPACE)
-        self._proxy = f"/api/v1/namespaces/{demo.NAMESPACE}/services/{NAME}:{CONTROL_PORT}/proxy"
+    def __init__(self, namespace: str = demo.NAMESPACE) -> None:
+        self.kubectl = Kubectl(namespace=namespace)
+        self.endpoint = f"http://{NAME}.{namespace}:{PORT}"
+        """Where recorders find the store."""
+        self._proxy = f"/api/v1/namespaces/{namespace}/services/{NAME}:{CONTROL_PORT}/proxy"
 
     def set(self, *rules: Rule) -> None:
         """Go by these rules from now on; without any, all is well again."""
@@ -70,14 +69,16 @@ class FaultsInCluster:
 
 
 @contextlib.contextmanager
-def in_cluster() -> Iterator[FaultsInCluster]:
-    """Set the proxy up in the demo's namespace, and take it away again."""
-    there = FaultsInCluster()
+def in_cluster(
+    *, namespace: str = demo.NAMESPACE, upstream: str = UPSTREAM, image: str = "egress-recorder:dev"
+) -> Iterator[FaultsInCluster]:
+    """Set the proxy up, one in a namespace, and take it away again."""
+    there = FaultsInCluster(namespace)
     pod = f"pod/{NAME}"
     try:
         # what a run that was killed has left may hold rules
         there.kubectl.run("delete", "--ignore-not-found", "--wait", pod, timeout_seconds=60)
-        there.kubectl.apply(*_objects())
+        there.kubectl.apply(*_objects(upstream=upstream, image=image))
         there.kubectl.run("wait", "--for=condition=Ready", pod, "--timeout=60s", timeout_seconds=70)
         until("the fault proxy answers", lambda: _answers(there), seconds=20, every=0.5)
         there.forget()
@@ -98,7 +99,7 @@ def _answers(there: FaultsInCluster) -> bool:
         return False
 
 
-def _objects() -> list[dict[str, Any]]:
+def _objects(*, upstream: str, image: str) -> list[dict[str, Any]]:
     ports = {"s3": PORT, "control": CONTROL_PORT}
     control_plane = "node-role.kubernetes.io/control-plane"
     return [
@@ -137,11 +138,11 @@ def _objects() -> list[dict[str, Any]]:
                 "containers": [
                     {
                         "name": NAME,
-                        "image": "egress-recorder:dev",
+                        "image": image,
                         "imagePullPolicy": "Never",
                         "command": [
                             *("tini", "--", "python3", f"/{NAME}/server.py"),
-                            *(str(PORT), str(CONTROL_PORT), UPSTREAM),
+                            *(str(PORT), str(CONTROL_PORT), upstream),
                         ],
                         "volumeMounts": [{"name": NAME, "mountPath": f"/{NAME}"}],
                         "readinessProbe": {"tcpSocket": {"port": CONTROL_PORT}, "periodSeconds": 1},
