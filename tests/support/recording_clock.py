@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from egress_api.states import GapReason
-from egress_api.status import Gap
+from egress_api.status import MAX_GAPS, Gap
 from support.recording_media import Floats
 from support.recording_picture import MODULUS, NO_STAMP, Sightings
 
@@ -57,7 +57,7 @@ def gap_problems(recording: "Recording", status: dict[str, Any], *, people: Sequ
     shown = list(_shown(recording))
     found = [*_same("the manifest", manifest.gaps, shown)]
     told = [Gap.model_validate(gap) for gap in status.get("gaps", [])]
-    found += _same("the status", told, manifest.gaps[-max(1, len(told)) :])
+    found += _same("the status", told, manifest.gaps[-MAX_GAPS:])
     lost = sum(gap.seconds for gap in manifest.gaps if gap.reason is not GapReason.PAUSED)
     for who, seconds in (
         ("the manifest", manifest.lost_seconds),
@@ -87,7 +87,7 @@ def _shown(recording: "Recording") -> Iterator[Gap]:
 
 def _same(who: str, told: Sequence[Gap], shown: Sequence[Gap]) -> Iterator[str]:
     if len(told) != len(shown):
-        yield f"{who} states {len(told)} gaps {_briefly(told)}, there are {len(shown)}: {_briefly(shown)}"
+        yield f"{who} states {len(told)} gaps ({_briefly(told)}), there are {len(shown)} ({_briefly(shown)})"
         return
     for one, other in zip(told, shown, strict=True):
         apart = abs((one.started_at - other.started_at).total_seconds())
