@@ -1,7 +1,7 @@
 """The capture child's process: stdin, stdout, signals; the work is `session.record`.
 
-In: the config on the first line of stdin, then `{"command": "stop"}`, end of file, SIGTERM or SIGINT, which all mean
-stop. Out: events on stdout, logs on stderr, an exit code (`errors.EndReason`). A second SIGTERM exits at once.
+In: the config on the first line of stdin, then `{"command": …}` lines: `pause`, `resume`, and `stop`, which end of
+file, SIGTERM and SIGINT mean as well. Out: events on stdout, logs on stderr, an exit code (`errors.EndReason`). A second SIGTERM exits at once.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from egress_recorder.capture.config import parse_config
 from egress_recorder.capture.errors import CaptureError, EndReason
 from egress_recorder.capture.events import Ended, EventWriter
 from egress_recorder.capture.logs import log_to_stderr
+from egress_recorder.capture.pauses import Pauses
 
 log = logging.getLogger("egress_recorder.capture")
 
@@ -47,6 +49,8 @@ def main() -> None:
         events.emit(Ended(reason=error.reason, message=error.message))
         sys.exit(error.reason.exit_code)
 
+    pauses = Pauses(paused=config.paused)
+
     async def run() -> EndReason:
         from egress_recorder.capture.session import record  # noqa: PLC0415 - GStreamer takes 0.2 s to import
 
@@ -54,9 +58,9 @@ def main() -> None:
         on_stop.append(functools.partial(loop.call_soon_threadsafe, stop.set))
         if stop_asked.is_set():
             stop.set()
-        threading.Thread(target=_read_commands, args=(ask_stop,), name="commands", daemon=True).start()
+        threading.Thread(target=_read_commands, args=(ask_stop, pauses), name="commands", daemon=True).start()
         threading.Thread(target=_watch_writer, args=(events, ask_stop), name="writer", daemon=True).start()
-        return await record(config, emit=events.emit, stop=stop)
+        return await record(config, emit=events.emit, stop=stop, pauses=pauses)
 
     reason = asyncio.run(run())
     # the SDK's teardown at interpreter exit can panic while its threads still log; all that matters is closed
@@ -64,7 +68,7 @@ def main() -> None:
     os._exit(reason.exit_code)
 
 
-def _read_commands(ask_stop: Callable[[], None]) -> None:
+def _read_commands(ask_stop: Callable[[], None], pauses: Pauses) -> None:
     for line in sys.stdin:
         try:
             command = json.loads(line).get("command")
@@ -72,7 +76,10 @@ def _read_commands(ask_stop: Callable[[], None]) -> None:
             command = None
         if command == "stop":
             break
-        log.warning("not a command: %.100s", line.strip())
+        if command in {"pause", "resume"}:
+            pauses.wish(command == "pause", at=time.monotonic_ns())
+        else:
+            log.warning("not a command: %.100s", line.strip())
     ask_stop()
 
 

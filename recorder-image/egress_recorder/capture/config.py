@@ -12,6 +12,7 @@ from typing import Any
 from egress_recorder.capture.errors import ConfigError
 
 LAYOUTS = ("flat", "freestyle")
+LEFT_OUT_PATTERN, LEFT_OUT_FILES = "left_out_%06d.ts", "left_out_*.ts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,10 @@ class CaptureConfig:
     def segment_path(self, index: int) -> Path:
         """Give the file of a segment."""
         return Path(self.spool) / (self.segment_pattern % index)
+
+    def left_out_path(self, index: int) -> Path:
+        """Give the file of what is recorded during a pause, and thrown away."""
+        return Path(self.spool) / (LEFT_OUT_PATTERN % index)
 
 
 def parse_config(line: str | bytes) -> CaptureConfig:

@@ -6,7 +6,8 @@
     ├── SourceUnreachable   nobody answers, not in time, or no longer (65: worth joining again)
     ├── SourceClosed        it was there and is gone for good (66)
     ├── IdentityTaken       somebody else joined under the recorder's identity (67)
-    ├── PipelineError       media, disk, browser, display or sound server failed here (70)
+    ├── PipelineError       media, browser, display or sound server failed here (70)
+    ├── DiskFull            the spool's disk has no room for the next bytes (71: no use before some is made)
     ├── PageEnded           the page said that it is over (80)
     ├── PageForbidden       its address, or one it leads to, is not allowed (81)
     ├── PageUnreachable     no address, no connection, no answer (82: may do better later)
@@ -33,6 +34,7 @@ class EndReason(StrEnum):
     SOURCE_CLOSED = "SourceClosed"
     IDENTITY_TAKEN = "IdentityTaken"
     PIPELINE_ERROR = "PipelineError"
+    DISK_FULL = "DiskFull"
 
     PAGE_ENDED = "PageEnded"
     PAGE_FORBIDDEN = "PageForbidden"
@@ -57,6 +59,7 @@ _EXIT_CODES = {
     EndReason.SOURCE_CLOSED: 66,
     EndReason.IDENTITY_TAKEN: 67,
     EndReason.PIPELINE_ERROR: 70,
+    EndReason.DISK_FULL: 71,
     EndReason.PAGE_ENDED: 80,
     EndReason.PAGE_FORBIDDEN: 81,
     EndReason.PAGE_UNREACHABLE: 82,
@@ -111,7 +114,13 @@ class IdentityTaken(CaptureError):  # noqa: N818 - see JoinRefused
 
 
 class PipelineError(CaptureError):
-    """GStreamer, the spool's disk, the browser, its display or its sound server failed."""
+    """GStreamer, the browser, its display or its sound server failed."""
+
+
+class DiskFull(CaptureError):  # noqa: N818 - see JoinRefused
+    """The spool cannot take what is recorded; all that was written before is reported or can be salvaged."""
+
+    reason = EndReason.DISK_FULL
 
 
 class PageEnded(CaptureError):  # noqa: N818 - see JoinRefused

@@ -1,6 +1,6 @@
 """The output pipeline at work: start, watch, end, and the truth about what was written.
 
-In: the capture config. Out: events about frames and segments; a future that fails when media fails.
+In: the capture config, the wish to pause. Out: events about frames and segments; a future that fails when media fails.
 The end is judged by what was seen: end-of-stream on both of the splitter's pads and every opened segment
 closed; the bus's own end-of-stream message may be lost (GStreamer 1.22) and is only a shortcut.
 Must not: know about sources; wait without a deadline.
@@ -14,20 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from egress_recorder.capture.config import CaptureConfig
-from egress_recorder.capture.errors import PipelineError
+from egress_recorder.capture.config import LEFT_OUT_FILES, CaptureConfig
+from egress_recorder.capture.errors import DiskFull, PipelineError
 from egress_recorder.capture.events import Event, Stats, Warned
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.mpegts import salvage
+from egress_recorder.capture.pauses import Pauses
 from egress_recorder.capture.pipeline import output_pipeline
 from egress_recorder.capture.segments import SegmentLedger
+from egress_recorder.capture.splitting import PauseSplitter
 from egress_recorder.capture.timing import MILLISECOND, SECOND
 
 log = logging.getLogger(__name__)
 
 STATE_CHANGE_SECONDS = 15.0
 """A state change that takes longer than this is stuck."""
-_DISK_FULL = "No space left"
 PARSERS = ("video-parser", "audio-parser")
 BUS_WAIT = 200 * MILLISECOND
 SETTLE_SECONDS = 0.7
@@ -44,10 +45,12 @@ class Output:
         config: CaptureConfig,
         *,
         threads: int,
+        pauses: Pauses,
         emit: Callable[[Event], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._config, self._emit, self._loop = config, emit, loop
+        self._pauses = pauses
         try:
             self.pipeline = Gst.parse_launch(output_pipeline(config, threads=threads))
         except Exception as error:  # GLib.Error: an element is missing
@@ -70,6 +73,8 @@ class Output:
         self.ledger = SegmentLedger(
             emit=emit, wall_clock=self.wall_clock, frame_duration=SECOND // config.frame_rate
         )
+        self._opened: list[bool] = []
+        PauseSplitter(self.pipeline, pauses, emit=emit, wall_clock=self.wall_clock)
         self._watch_pads()
 
     def wall_clock(self, running_time: int) -> float:
@@ -127,6 +132,7 @@ class Output:
             self._rescue(left_open)
         else:
             self.ledger.finish()
+        self._throw_away()
 
     def stats(self) -> Stats:
         """Count frames, and the ones that are missing between the first and the last."""
@@ -143,7 +149,12 @@ class Output:
         if seconds:
             message = f"The last segment, {name}, was not closed in order; it holds {seconds:.3f} s."
             self._emit(Warned(reason="LastSegmentCut", message=message))
-            self.ledger.finish_cut(seconds)
+            self.ledger.finish_cut(name, seconds)
+
+    def _throw_away(self) -> None:
+        """Remove what was recorded during a pause and not closed."""
+        for path in Path(self._config.spool).glob(LEFT_OUT_FILES):
+            path.unlink(missing_ok=True)
 
     def _cut_done(self) -> bool:
         return len(self._eos_pads) == len(PARSERS)
@@ -186,10 +197,13 @@ class Output:
             if name == PARSERS[0]:
                 pad.add_probe(Gst.PadProbeType.BUFFER, self._on_frame)
 
-    def _name_segment(self, _element: Any, index: int, sample: Any) -> str:
+    def _name_segment(self, _element: Any, _index: int, sample: Any) -> str:
         starts = sample.get_segment().to_running_time(Gst.Format.TIME, sample.get_buffer().pts)
-        path = self._config.segment_path(index)
-        self.ledger.opened(path=path, starts=starts)
+        kept = self._pauses.kept(starts)
+        name = self._config.segment_path if kept else self._config.left_out_path
+        path = name(self._opened.count(kept))
+        self._opened.append(kept)
+        self.ledger.opened(path=path, starts=starts, kept=kept)
         return str(path)
 
     def _on_frame(self, pad: Any, info: Any) -> Any:
@@ -241,20 +255,29 @@ class Output:
                 self.ledger.freeze()
                 name = message.src.get_name() if message.src else "?"
                 log.error("media failed in %s: %s (%s)", name, error.message, debug)
-                self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message}")
+                full = error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT)
+                self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message}", full)
         elif message.type == Gst.MessageType.LATENCY:
             self.pipeline.recalculate_latency()
         elif message.type == Gst.MessageType.EOS:
             self._bus_eos = True
         elif message.get_structure().get_name() == "splitmuxsink-fragment-closed":
-            self.ledger.closed(Path(message.get_structure().get_string("location")))
+            path = Path(message.get_structure().get_string("location"))
+            self.ledger.closed(path)
+            if path.match(LEFT_OUT_FILES):
+                path.unlink(missing_ok=True)
         with self._changed:
             self._changed.notify_all()
 
-    def _fail(self, what: str) -> None:
-        if not self.failed.done():
-            what = "the spool's disk is full" if _DISK_FULL in what else what.rstrip(".")
-            self.failed.set_exception(PipelineError(f"The recording cannot be written on: {what}."))
+    def _fail(self, what: str, disk_full: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
+        if self.failed.done():
+            return
+        if disk_full:
+            self.failed.set_exception(DiskFull(f"The disk of the spool {self._config.spool} is full."))
+        else:
+            self.failed.set_exception(
+                PipelineError(f"The recording cannot be written on: {what.rstrip('.')}.")
+            )
 
 
 def _branch_of(element: Any) -> str | None:

@@ -45,7 +45,10 @@ def encoder_delay(config: CaptureConfig) -> int:
 
 
 def output_pipeline(config: CaptureConfig, *, threads: int) -> str:
-    """Describe the output: mixers with an always-on base, one encode of each kind, segments."""
+    """Describe the output: mixers with an always-on base, one encode of each kind, segments.
+
+    The file sink keeps nothing to itself: what has been muxed survives a kill of this process.
+    """
     canvas = f"{video_caps(width=config.width, height=config.height)},framerate={config.frame_rate}/1"
     gop = max(1, round(config.gop_seconds * config.frame_rate))
     quantum = config.sample_rate // 50
@@ -68,6 +71,7 @@ def output_pipeline(config: CaptureConfig, *, threads: int) -> str:
       ! voaacenc bitrate={config.audio_kbps * 1000}
       ! aacparse name=audio-parser ! segments.audio_0
     splitmuxsink name=segments muxer-factory=mpegtsmux reset-muxer=false async-finalize=false
+      sink="filesink buffer-mode=unbuffered"
       max-size-time={round(config.segment_seconds * SECOND)} send-keyframe-requests=true
     """
 

@@ -1,8 +1,9 @@
-"""From split points to `segment-closed` events, with durations that are true.
+"""From split points to `segment-opened` and `segment-closed` events, with durations that are true.
 
-In: what splitmuxsink says (a segment opens at a running time; a file is closed) and the last picture's time.
-Out: SegmentClosed events, in order, each once. A segment lasts from its own first frame to the next one's, so
-its event waits for the next to open; the last one ends with the last frame. Must not: touch files.
+In: what splitmuxsink says (a file opens at a running time; it is closed) and the last picture's time.
+Out: events, in order, each once. A segment lasts from its own first frame to the next file's, so the event that it
+is closed waits for the next to open; the last one ends with the last frame. Files recorded during a pause bound
+others, and are no segments. Must not: touch files.
 """
 
 import threading
@@ -10,35 +11,53 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egress_recorder.capture.events import SegmentClosed
+from egress_recorder.capture.events import SegmentClosed, SegmentOpened
 from egress_recorder.capture.timing import SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    name: str
+    starts: int
+    index: int
+    """Among the segments; one recorded during a pause has the next segment's."""
+    kept: bool
+    jump: bool
 
 
 @dataclass(kw_only=True)
 class SegmentLedger:
     """Keeps account of segments; called from GStreamer's threads."""
 
-    emit: Callable[[SegmentClosed], None]
+    emit: Callable[[SegmentOpened | SegmentClosed], None]
     wall_clock: Callable[[int], float]
     """Running time to unix seconds, one fixed line, so that segments follow on one another exactly."""
     frame_duration: int
-    _starts: list[int] = field(default_factory=list)
-    _paths: list[str] = field(default_factory=list)
+    _files: list[_File] = field(default_factory=list)
     _closed: set[str] = field(default_factory=set)
     _reported: int = 0
     _last_frame: int = 0
     _frozen: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def opened(self, *, path: Path, starts: int) -> None:
-        """Note that a segment begins with the frame of this running time."""
+    def opened(self, *, path: Path, starts: int, kept: bool = True) -> None:
+        """Note that a file begins with the frame of this running time."""
         with self._lock:
-            self._starts.append(starts)
-            self._paths.append(path.name)
+            file = _File(
+                name=path.name,
+                starts=starts,
+                index=sum(file.kept for file in self._files),
+                kept=kept,
+                jump=bool(self._files) and not self._files[-1].kept,
+            )
+            self._files.append(file)
             self._report()
+            if kept:
+                at = round(self.wall_clock(starts), 6)
+                self.emit(SegmentOpened(path=file.name, index=file.index, started_at=at, jump=file.jump))
 
     def closed(self, path: Path) -> None:
-        """Note that a segment's file is complete."""
+        """Note that a file is complete."""
         with self._lock:
             if not self._frozen:
                 self._closed.add(path.name)
@@ -50,15 +69,16 @@ class SegmentLedger:
 
     @property
     def all_closed(self) -> bool:
-        """Whether every segment that was opened is closed."""
+        """Whether every file that was opened is closed."""
         with self._lock:
-            return len(self._closed) >= len(self._paths)
+            return len(self._closed) >= len(self._files)
 
     @property
     def open_path(self) -> str | None:
-        """The file that is still being written."""
+        """The segment that is still being written."""
         with self._lock:
-            return next((path for path in self._paths if path not in self._closed), None)
+            files = (file for file in self._files if file.kept and file.name not in self._closed)
+            return next((file.name for file in files), None)
 
     def freeze(self) -> None:
         """Believe no more that files are complete: media has failed, and the splitter closes what it has."""
@@ -69,23 +89,28 @@ class SegmentLedger:
         with self._lock:
             self._report(last_ends=self._last_frame + self.frame_duration)
 
-    def finish_cut(self, seconds: float) -> None:
+    def finish_cut(self, name: str, seconds: float) -> None:
         """Report the last segment, whose file was not closed but holds so many seconds."""
         with self._lock:
-            self._closed.add(self._paths[-1])
-            self._report(last_ends=self._starts[-1] + round(seconds * SECOND))
+            self._closed.add(name)
+            starts = next(file.starts for file in self._files if file.name == name)
+            self._report(last_ends=starts + round(seconds * SECOND), cut=name)
 
-    def _report(self, *, last_ends: int | None = None) -> None:
-        ends = [*self._starts[1:], last_ends]
-        while self._reported < len(self._paths):
-            index = self._reported
-            end, path = ends[index], self._paths[index]
-            if end is None or path not in self._closed:
+    def _report(self, *, last_ends: int | None = None, cut: str | None = None) -> None:
+        ends = [*(file.starts for file in self._files[1:]), last_ends]
+        while self._reported < len(self._files):
+            file = self._files[self._reported]
+            end = last_ends if file.name == cut else ends[self._reported]
+            if file.kept and (end is None or file.name not in self._closed):
                 return
             self._reported += 1
-            start = self._starts[index]
-            duration = round((end - start) / SECOND, 6)
+            if not file.kept or end is None:
+                continue
             event = SegmentClosed(
-                path=path, index=index, duration=duration, started_at=round(self.wall_clock(start), 6)
+                path=file.name,
+                index=file.index,
+                duration=round((end - file.starts) / SECOND, 6),
+                started_at=round(self.wall_clock(file.starts), 6),
+                jump=file.jump,
             )
             self.emit(event)

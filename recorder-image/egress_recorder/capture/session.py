@@ -1,6 +1,6 @@
 """One capture from join to ended: who is called when.
 
-In: the config, an event writer, a stop event. Out: the reason it ended. Every way out passes through `finish`,
+In: the config, an event writer, a stop event, the wish to pause. Out: the reason it ended. Every way out passes through `finish`,
 so what was captured is closed whatever happened. Must not: read stdin, exit the process.
 """
 
@@ -17,21 +17,25 @@ from egress_recorder.capture.errors import CaptureError, EndReason, PageEnded
 from egress_recorder.capture.events import Ended, Event, FirstFrame, Joined
 from egress_recorder.capture.mixer import Mixer
 from egress_recorder.capture.output import Output
+from egress_recorder.capture.pauses import Pauses
 from egress_recorder.capture.sources import Source, make_source
 
 log = logging.getLogger(__name__)
 
-STATS_SECONDS = 5.0
+STATS_SECONDS = 1.0
+"""Also the sign of life: a supervisor that hears nothing for a few of these takes the capture as hung."""
 
 
-async def record(config: CaptureConfig, *, emit: Callable[[Event], None], stop: asyncio.Event) -> EndReason:
+async def record(
+    config: CaptureConfig, *, emit: Callable[[Event], None], stop: asyncio.Event, pauses: Pauses
+) -> EndReason:
     """Capture until told to stop or something ends it; emit `ended` last, exactly once."""
     source: Source | None = None
     reason, message = EndReason.STOPPED, "Stopped as asked."
     try:
         loop = asyncio.get_running_loop()
         cpus = available_cpus(limit=config.cpus)
-        output = Output(config, threads=threads(cpus), emit=emit, loop=loop)
+        output = Output(config, threads=threads(cpus), pauses=pauses, emit=emit, loop=loop)
         source = make_source(config, emit=emit)
         what = f"channel {config.source.channel} at {config.source.url}" if not config.page else "the page"
         log.info("joining %s, threads=%d", what, threads(cpus))

@@ -113,6 +113,7 @@ def test_a_reader_that_is_gone_is_noticed_not_raised() -> None:
         (EndReason.SOURCE_CLOSED, 66),
         (EndReason.IDENTITY_TAKEN, 67),
         (EndReason.PIPELINE_ERROR, 70),
+        (EndReason.DISK_FULL, 71),
     ],
 )
 def test_every_reason_has_its_exit_code(reason: EndReason, code: int) -> None:
