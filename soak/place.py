@@ -7,7 +7,7 @@ meanwhile, or a test that restarts the demo's servers, does not touch it. Nothin
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from egress_cluster.builds import build_image
 from egress_cluster.cluster import Cluster
 from egress_cluster.deploy import ROOT
 from egress_cluster.settings import Settings
-from support import demo, publishers
+from support import demo, publishers, store_faults
 from support.e2e import Tasks, request_id, until
 from support.kubectl import Kubectl, KubectlError
 from support.publishers import Person, Publishers, recorder_token
 from support.releases import scratch_release
+from support.store_faults import FaultsInCluster
 
 TAG = "soak"
 OPERATOR, RECORDER = f"egress-operator:{TAG}", f"egress-recorder:{TAG}"
@@ -48,6 +49,8 @@ class Place:
     """The namespace of the servers."""
     store: demo.Store
     """The store as this machine reaches it."""
+    faults: FaultsInCluster | None = None
+    """What stands between the recorders and the store, where there is something."""
 
     @property
     def livekit_url(self) -> str:
@@ -123,8 +126,8 @@ def build() -> None:
 
 
 @contextmanager
-def place(values: dict[str, Any] | None = None) -> Iterator[Place]:
-    """Set up servers and an operator; `values` are the chart's, over what a soak needs."""
+def place(*, faulty_store: bool = False) -> Iterator[Place]:
+    """Set up servers and an operator; with `faulty_store` the recorders' store can be made to fail."""
     servers = f"soak-{request_id()[:8]}"
     kubectl = Kubectl(namespace=servers)
     try:
@@ -137,8 +140,10 @@ def place(values: dict[str, Any] | None = None) -> Iterator[Place]:
         for name in ("livekit", "store"):
             wait = ("rollout", "status", f"deployment/{name}", f"--timeout={SERVERS_SECONDS}s")
             kubectl.run(*wait, timeout_seconds=SERVERS_SECONDS + 10)
-        with scratch_release(values=merged(release_values(servers), values or {})) as tasks:
-            yield Place(tasks=tasks, servers=servers, store=store_of(kubectl))
+        with ExitStack() as stack:
+            faults = stack.enter_context(faulty(servers)) if faulty_store else None
+            tasks = stack.enter_context(scratch_release(values=release_values(servers, faults)))
+            yield Place(tasks=tasks, servers=servers, store=store_of(kubectl), faults=faults)
     finally:
         kubectl.run("delete", "namespace", servers, "--wait=false")
 
@@ -159,25 +164,23 @@ def server_objects(namespace: str) -> list[dict[str, Any]]:
     return found
 
 
-def release_values(servers: str) -> dict[str, Any]:
+def faulty(servers: str) -> AbstractContextManager[FaultsInCluster]:
+    """Put what can fail before the store."""
+    upstream = f"store.{servers}.svc:{STORE_PORT}"
+    return store_faults.in_cluster(namespace=servers, upstream=upstream, image=RECORDER)
+
+
+def release_values(servers: str, faults: FaultsInCluster | None) -> dict[str, Any]:
     """Give the chart's values for an operator that works with these servers and with images of its own."""
+    endpoint = faults.endpoint if faults else f"http://store.{servers}:{STORE_PORT}"
     return {
         "image": {"tag": TAG},
         "recorder": {"image": {"tag": TAG, "pullPolicy": "Never"}},
-        "store": {"options": {"endpoint": f"http://store.{servers}:{STORE_PORT}"}},
+        "store": {"options": {"endpoint": endpoint}},
         "sources": {"default": {"url": f"ws://livekit.{servers}:{demo.LIVEKIT_PORT}"}},
         # a reading every second, for two hours, is a load that nobody has
         "operator": {"settings": {"pollSeconds": 3}},
     }
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Lay one tree of values over another."""
-    found = dict(base)
-    for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(found.get(name), dict)
-        found[name] = merged(found[name], value) if both else value
-    return found
 
 
 def store_of(kubectl: Kubectl) -> demo.Store:

@@ -76,7 +76,13 @@ class Watching:
         """Seconds since the watching began."""
         return time.monotonic() - self._began
 
-    def until(self, at: float, *, done: Callable[[Reading], bool] = lambda _: False) -> Reading | None:
+    def until(
+        self,
+        at: float,
+        *,
+        done: Callable[[Reading], bool] = lambda _: False,
+        every: float = READING_SECONDS,
+    ) -> Reading | None:
         """Watch until `at` seconds since the beginning, or until a reading is what is waited for."""
         failures = 0
         while (begun := self.now) < at:
@@ -96,7 +102,7 @@ class Watching:
                     raise SoakError(f"the task ended by itself: {described(reading.status)}")
                 if done(reading):
                     return reading
-            time.sleep(max(0.0, min(READING_SECONDS, at - begun) - (self.now - begun)))
+            time.sleep(max(0.0, min(every, at - begun) - (self.now - begun)))
         return None
 
     def _read(self) -> Reading:
