@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.e2e import Gateway, Tasks, until
+from support.e2e import APP, Gateway, Tasks, until
 from support.playback import Browser, player
 from support.recording import Recording
 from support.store import fetch_task
@@ -15,7 +15,6 @@ CAPTURE = Victim("the capture", has="egress_recorder.capture")
 SMALL = {
     "video": {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500},
 }
-RECORDED_SECONDS = 6
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +27,6 @@ def discontinuities(result: Recording) -> int:
     return sum(entry.discontinuity for entry in result.playlist.entries)
 
 
-def recorded(tasks: Tasks, task: str) -> float:
-    files = tasks.get(task)["status"].get("files", [])
-    return float(sum(file["durationSeconds"] for file in files))
-
-
-def goes_on(tasks: Tasks, *made: str) -> None:
-    """Wait until each recording is some seconds longer than it is now."""
-    before = {task: recorded(tasks, task) for task in made}
-    for task in made:
-        until(
-            f"{task} goes on",
-            lambda task=task: recorded(tasks, task) >= before[task] + RECORDED_SECONDS,  # type: ignore[misc]
-            seconds=60,
-        )
-
-
 def pause(tasks: Tasks, task: str, *, paused: bool) -> None:
     patch = f'{{"spec":{{"pause":{str(paused).lower()}}}}}'
     tasks.kubectl.run("patch", "egresstask", task, "--type=merge", "--patch", patch)
@@ -53,14 +36,15 @@ def test_hls_js_plays_a_plain_recording_and_one_with_gaps_to_their_ends(
     gateway: Gateway, tasks: Tasks, recording: Callable[..., str], browser: Browser, tmp_path: Path
 ) -> None:
     plain, broken = recording(**SMALL), recording(**SMALL)
-    goes_on(tasks, plain, broken)
-    PageTasks(tasks).kill(broken, CAPTURE)
-    goes_on(tasks, broken)
+    made = PageTasks(tasks, {plain: APP, broken: APP})
+    made.goes_on(broken)
+    made.kill(broken, CAPTURE)
+    made.goes_on(broken)
     gateway.stop(plain)
     pause(tasks, broken, paused=True)
     until("it pauses", lambda: tasks.get(broken)["status"]["reason"] == "Paused", seconds=20)
     pause(tasks, broken, paused=False)
-    goes_on(tasks, broken)
+    made.goes_on(broken)
     gateway.stop(broken)
     for task, breaks in ((plain, 0), (broken, 2)):
         tasks.until_state(task, "STOPPED", seconds=90)
