@@ -72,7 +72,7 @@ def test_a_clock_that_is_wrong_behind_a_gap_is_named(gapped: Path) -> None:
         gapped
     )
     assert (
-        "segment_00002.ts: over the gap before it user1's clock goes -1.000 s further than the playlist's"
+        "segment_00002.ts: over the gap before it user1's clock goes -0.967 s further than the playlist's"
         in gaps(gapped)
     )
 
