@@ -40,7 +40,7 @@ lint: $(READY)  ## style, types, layers
 
 # What the tests call and the machine may lack: a build takes minutes and tells of its progress here, not inside a test.
 tools: $(READY)
-	@$(CLUSTER) build-tools kube helm kubeconform >/dev/null
+	@$(CLUSTER) build-tools kube helm kubeconform versitygw >/dev/null
 
 unit: tools  ## no cluster, no node
 	@$(PYTEST) tests/unit --dist worksteal

@@ -4,6 +4,7 @@ RecorderError                a reason (a word of `Reason`), a sentence, whether 
 ├── StoreError               the store did not do what it was asked
 │   ├── StoreRefusedError    it answered no: credentials, rights, bucket, options
 │   └── StoreUnreachableError  it did not answer, or answered that it is unwell
+│       └── ObjectDamagedError  it took an object, and holds other bytes: the version to write over
 ├── OutputExistsError        the task's folder holds another task's recording
 ├── FencedError              a later attempt of the same task has taken over
 └── ConfigurationError       the recorder was told something that it can't do
@@ -12,7 +13,7 @@ ObjectExistsError            a create-only write met an object (never leaves the
 ObjectChangedError           a conditional write met another version (never leaves the package)
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from egress_api.states import Reason
 
@@ -39,6 +40,19 @@ class StoreUnreachableError(StoreError):
     """The store gave no usable answer; it may later."""
 
     reason = Reason.STORE_UNREACHABLE
+
+
+class ObjectDamagedError(StoreUnreachableError):
+    """An object of ours is not what was written.
+
+    Args:
+        sentence: what is wrong.
+        version: of the object that is wrong.
+    """
+
+    def __init__(self, sentence: str, *, version: dict[str, Any]) -> None:
+        super().__init__(sentence)
+        self.version = version
 
 
 class OutputExistsError(RecorderError):

@@ -1,27 +1,19 @@
 """manifest.json in the store: read, claimed, written, and never over a later attempt's.
 
-Where the store has conditional writes (S3, GCS, Azure) every write names the version it replaces, so two
-attempts can't both believe they own the recording. On plain files it reads before it writes.
+In: the manifest's bytes. Out: the object, each time verified, for the next attempt goes on from it. `OwnedObject`
+holds that only one attempt writes; here is what tells ours from another's.
 """
-
-import asyncio
-from typing import Final
 
 from pydantic import ValidationError
 
 from egress_api.constants import MANIFEST_NAME
 from egress_api.manifest import Manifest
 from egress_api.recorder import RecorderConfig
-from egress_recorder.errors import (
-    FencedError,
-    ObjectChangedError,
-    ObjectExistsError,
-    OutputExistsError,
-    StoreUnreachableError,
-)
-from egress_recorder.store import Store, Version
+from egress_recorder.errors import FencedError, OutputExistsError
+from egress_recorder.owned_object import OwnedObject
+from egress_recorder.store import Store, StoredObject, Version
 
-_TRIES: Final = 5
+_FACT_KEY = "egress"
 
 
 class ManifestStore:
@@ -30,12 +22,16 @@ class ManifestStore:
     def __init__(self, store: Store, config: RecorderConfig) -> None:
         self._store = store
         self._config = config
-        self._version: Version | None = None
-        self._conditional = True
-        self._lock = asyncio.Lock()
+        self._fact = (_FACT_KEY, f"manifest-v1;{config.task_uid};{config.attempt}")
+        self._object = OwnedObject(
+            store, MANIFEST_NAME, content_type="application/json", look=self._look, fact=self._fact
+        )
+        self._earlier: Manifest | None = None
+        """What was read before anything was written: a first write that arrives damaged must not lose it."""
+        self._written = False
 
     async def read(self) -> Manifest | None:
-        """Return the manifest of earlier attempts, or None when the folder is new.
+        """Return the manifest of this or earlier attempts, or None when there is none to go on from.
 
         Raises:
             OutputExistsError: it is another task's.
@@ -43,48 +39,35 @@ class ManifestStore:
             StoreError: it could not be read.
         """
         found = await self._store.get(MANIFEST_NAME)
-        if found is None:
-            self._version = None
-            return None
-        manifest = check_ours(found.data, self._config, url=self._store.url)
+        manifest = self._ours(found) if found else None
+        if not self._written:
+            self._earlier = manifest
         # Only now: knowing another attempt's version would be leave to overwrite it.
-        self._version = found.version
+        self._object.version = found.version if found else None
         return manifest
 
     async def write(self, data: bytes) -> None:
         """Replace the manifest.
 
         Raises:
-            OutputExistsError, FencedError, StoreError: as `read`; nothing was written then.
+            OutputExistsError, FencedError: as `read`; nothing was written then.
+            StoreError: it may or may not have been written; writing again is safe.
         """
-        async with self._lock:
-            for _ in range(_TRIES):
-                try:
-                    if self._conditional:
-                        self._version = await self._put(data)
-                    else:
-                        await self.read()
-                        await self._put(data, overwrite=True)
-                except (ObjectExistsError, ObjectChangedError):
-                    # Either somebody else wrote it, or we did and the answer was lost.
-                    await self.read()
-                except NotImplementedError:
-                    self._conditional = False
-                else:
-                    return
-        raise StoreUnreachableError(
-            f"{MANIFEST_NAME} in {self._store.url} changed with every try to write it."
-        )
+        await self._object.write(data, verified=True, cache_control="no-cache")
+        self._written, self._earlier = True, None
 
-    async def _put(self, data: bytes, *, overwrite: bool = False) -> Version:
-        return await self._store.put(
-            MANIFEST_NAME,
-            data,
-            content_type="application/json",
-            cache_control="no-cache",
-            only_over=None if overwrite else self._version,
-            create=not overwrite and self._version is None,
-        )
+    async def _look(self) -> Version | None:
+        await self.read()
+        return self._object.version
+
+    def _ours(self, found: StoredObject) -> Manifest | None:
+        try:
+            return check_ours(found.data, self._config, url=self._store.url)
+        except (OutputExistsError, FencedError):
+            # A write of this attempt that did not arrive whole: no reason to give the recording up.
+            if found.facts.get(self._fact[0]) == self._fact[1]:
+                return self._earlier
+            raise
 
 
 def check_ours(data: bytes, config: RecorderConfig, *, url: str) -> Manifest:

@@ -8,6 +8,8 @@ from obstore.store import MemoryStore
 
 from egress_api.manifest import Manifest
 from egress_api.recorder import StoreConfig
+from egress_recorder import store_answers
+from egress_recorder.credentials import read_credentials
 from egress_recorder.errors import (
     FencedError,
     ObjectChangedError,
@@ -18,7 +20,7 @@ from egress_recorder.errors import (
 )
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.recording import Recording
-from egress_recorder.store import Store, etag_proves, read_credentials
+from egress_recorder.store import Store, etag_proves
 from support.recorder import recorder_config
 
 S3_OPTIONS = {"region": "us-east-1", "allow_http": "true", "virtual_hosted_style_request": "false"}
@@ -42,7 +44,7 @@ async def test_what_was_put_is_there(tmp_path: Path) -> None:
     found = await store.get("a.ts")
     assert found is not None
     assert found.data == b"abc"
-    assert await store.size("a.ts") == 3
+    assert await store.verify("a.ts", b"abc", {}) == found.version
     assert await store.names() == ["a.ts"]
     assert await store.get("b.ts") is None
 
@@ -127,6 +129,14 @@ def test_options_that_make_no_store_are_refused_at_once(
             StoreRefusedError,
             "404 Not Found, NoSuchBucket: The specified bucket does not exist",
         ),
+        (
+            (
+                "Server returned non-2xx status code: 400 Bad Request: <?xml?><Error><Code>BadDigest</Code>"
+                "<Message>The Content-MD5 you specified did not match what we received.</Message></Error>"
+            ),
+            StoreUnreachableError,
+            "BadDigest: The Content-MD5 you specified did not match",
+        ),
         ("Server returned non-2xx status code: 503 Slow Down: x", StoreUnreachableError, "503"),
         ("Server returned non-2xx status code: 429 Too Many: x", StoreUnreachableError, "429"),
         (
@@ -138,9 +148,9 @@ def test_options_that_make_no_store_are_refused_at_once(
     ],
 )
 def test_an_answer_is_told_in_the_stores_own_words_and_no_more(
-    tmp_path: Path, answer: str, kind: type[Exception], words: str
+    answer: str, kind: type[Exception], words: str
 ) -> None:
-    meaning = open_store(tmp_path)._meaning(RuntimeError(answer), "write", "a.ts")
+    meaning = store_answers.meaning(RuntimeError(answer), place="The store", verb="write", name="a.ts")
     assert type(meaning) is kind
     assert words in str(meaning)
     assert "Canonical" not in str(meaning)
