@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cold, cost, document, latency, machine, tasks
+from bench import losses as faults
 from bench.cost import Cost
 from bench.page import Results, section, tables
 from egress_cluster.deploy import demo_values
@@ -28,6 +29,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of the CPU measurement; 0 leaves it out.")] = 60,
     people: Annotated[bool, typer.Option(help="Measure the recording of a channel.")] = True,
     pages: Annotated[bool, typer.Option(help="Measure the recording of web pages.")] = True,
+    losses: Annotated[int, typer.Option(help="Faults of each kind to make; 0 leaves them out.")] = 10,
     write: Annotated[bool, typer.Option("--write", help="Write docs/benchmarks.md.")] = False,
 ) -> None:
     """Measure start latency, CPU and memory on the demo's cluster."""
@@ -48,8 +50,27 @@ def main(
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    if write:
+    if write and (people or pages):
         document.write("bench", section(found))
+        console.print(f"written to {document.PAGE}")
+    if losses:
+        measure_losses(losses, write=write)
+
+
+def measure_losses(runs: int, *, write: bool) -> None:
+    """Measure what faults cost: a section of its own, for it takes long and depends on other things."""
+    here = machine.describe()
+    say: Callable[[str], None] = console.print
+    lost = faults.measure_all(runs=runs, say=say)
+    made = here.sentence(
+        f"python -m bench --no-people --no-pages --losses {runs} --write", load_after=os.getloadavg()[0]
+    )
+    table = Table(*faults.HEAD, title="What faults cost")
+    for row in faults.rows(lost):
+        table.add_row(*row)
+    console.print(table)
+    if write:
+        document.write("losses", faults.section(lost, made=made))
         console.print(f"written to {document.PAGE}")
 
 

@@ -36,6 +36,14 @@ class Machine:
             ("date", self.date),
         ]
 
+    def sentence(self, command: str, *, load_after: float) -> str:
+        """Say by what, when and where figures were made."""
+        return (
+            f"Written by `{command}` on {self.date}: {self.cpu}, {self.cores} cores, {self.memory_gib:.0f} GiB,"
+            f" kernel {self.kernel}, Kubernetes {self.kubernetes},\n"
+            f"load average {self.load_before:.1f} before, {load_after:.1f} after."
+        )
+
 
 def describe() -> Machine:
     """Look at this machine and at the cluster."""

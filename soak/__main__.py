@@ -13,7 +13,7 @@ import typer
 from bench import document, machine
 
 from egress_cluster.errors import ClusterError
-from soak import long, outage
+from soak import drift, long, outage
 from soak.outcome import Outcome
 from soak.place import SoakError, build
 from support.kubectl import KubectlError
@@ -30,6 +30,7 @@ class Part(StrEnum):
 Run = Callable[..., Outcome]
 PARTS: dict[Part, tuple[Run, float]] = {
     Part.OUTAGE: (outage.run, 10),
+    Part.DRIFT: (drift.run, 10),
     Part.LONG: (long.run, 120),
 }
 """How each part is run, and its full length in minutes."""

@@ -27,11 +27,7 @@ class Outcome:
         return [
             f"## {self.title}",
             "",
-            (
-                f"Written by `{command}` on {here.date}: {here.cpu}, {here.cores} cores, {here.memory_gib:.0f} GiB, kernel"
-                f" {here.kernel}, Kubernetes {here.kubernetes},\n"
-                f"load average {here.load_before:.1f} before, {load_after:.1f} after. {self.words}"
-            ),
+            f"{here.sentence(command, load_after=load_after)} {self.words}",
             "",
             *document.table(self.head, [*self.rows, *kept]),
         ]
