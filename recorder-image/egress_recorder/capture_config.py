@@ -14,7 +14,12 @@ _FINISH_SHARE: Final = 0.8
 
 
 def capture_config(
-    config: RecorderConfig, *, spool: Path, stop_seconds: float, goes_on: bool = False
+    config: RecorderConfig,
+    *,
+    spool: Path,
+    stop_seconds: float,
+    goes_on: bool = False,
+    paused: bool = False,
 ) -> CaptureConfig:
     """Return the first line for the child.
 
@@ -23,6 +28,7 @@ def capture_config(
         spool: an existing, empty folder.
         stop_seconds: what the child gets from the stop until it is killed.
         goes_on: whether something has been recorded already: a page is not waited for a second time.
+        paused: whether nothing is to be kept until it is told to resume.
 
     Raises:
         ConfigurationError: when there is no channel or page to capture.
@@ -44,6 +50,8 @@ def capture_config(
         sample_rate=config.audio.sample_rate,
         channels=config.audio.channels,
         layout=config.layout.value,
+        frozen_picture=config.frozen_picture.value,
+        paused=paused,
         users=tuple(config.users),
         join_timeout_seconds=config.join_timeout_seconds,
         finish_timeout_seconds=stop_seconds * _FINISH_SHARE,

@@ -20,7 +20,6 @@ from structlog.typing import FilteringBoundLogger
 from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.events import Event, parse_event
 
-_STOP_LINE: Final = b'{"command":"stop"}\n'
 _LONGEST_LINE: Final = 1 << 18
 _LAST_WORDS_SECONDS: Final = 2.0
 
@@ -75,7 +74,15 @@ class CaptureProcess:
 
     async def stop(self) -> None:
         """Ask it to close its last segment and end."""
-        await self._write(_STOP_LINE)
+        await self._write(_line("stop"))
+
+    async def pause(self) -> None:
+        """Ask it to leave out what comes from now on."""
+        await self._write(_line("pause"))
+
+    async def resume(self) -> None:
+        """Ask it to record again."""
+        await self._write(_line("resume"))
 
     def kill(self) -> None:
         """End it and everything it started, at once; once it is gone this does nothing."""
@@ -134,6 +141,10 @@ class CaptureProcess:
         async for line in _lines(self._process.stderr):
             level, message, fields = _log_entry(line)
             self._log.log(level, message, **fields)
+
+
+def _line(command: str) -> bytes:
+    return json.dumps({"command": command}).encode() + b"\n"
 
 
 async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""How often a capture may die before the recorder gives up. Pure."""
+"""How often and for how long a capture may fail before the recorder gives up. Pure."""
 
 from collections import deque
 
@@ -19,3 +19,29 @@ class RestartLimit:
             return False
         self._at.append(now)
         return True
+
+    @property
+    def within_window(self) -> int:
+        """Restarts that count at the moment."""
+        return len(self._at)
+
+
+class Patience:
+    """How long a fault may last that is nobody's doing here."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: float | None = None
+        self.tries = 0
+        """Failures since it last worked."""
+
+    def lasts(self, *, now: float) -> bool:
+        """Count a failure; False when it has gone on for too long."""
+        self.tries += 1
+        if self._since is None:
+            self._since = now
+        return now - self._since < self._seconds
+
+    def worked(self) -> None:
+        """Start over: it works again."""
+        self._since, self.tries = None, 0

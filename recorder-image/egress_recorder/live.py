@@ -42,6 +42,8 @@ class Live:
     claimed: bool = False
     """Whether the manifest in the store is ours."""
     joined_at: datetime | None = None
+    joined_mono: float | None = None
+    """The same in monotonic seconds."""
     producing: bool = False
     """Whether this attempt's pipeline has produced a frame."""
     message: str = "The recorder starts."

@@ -38,8 +38,20 @@ class Settings(BaseSettings):
         0.9,
         gt=0,
         lt=1,
-        description="Share of the spool's volume at which the recording ends in order: the kubelet evicts a Pod "
-        "that overfills it, and then all of it is lost.",
+        description="Share of the spool's volume above which the oldest segments are given up: the kubelet evicts a "
+        "Pod that overfills it, and then all of it is lost.",
+    )
+    spool_free_bytes: int = Field(
+        200_000_000,
+        ge=0,
+        description="Bytes that stay free on the disk under the spool, which may be the node's own and filled by "
+        "others: below, the oldest segments are given up. Or the share below, if that is less.",
+    )
+    spool_free_share: float = Field(
+        0.05, ge=0, lt=1, description="Share of the disk that stays free: for small ones, as in memory."
+    )
+    disk_patience_seconds: float = Field(
+        120.0, gt=0, description="How long the disk may stay too full to close a segment, before giving up."
     )
     store_credentials_dir: Path = Field(
         Path(STORE_CREDENTIALS_DIR), description="Folder with one file per secret option of the store."
@@ -74,7 +86,10 @@ class Settings(BaseSettings):
     )
     restart_window_seconds: float = Field(60.0, gt=0, description="The window of the limit above.")
     restart_pause_seconds: float = Field(
-        0.2, ge=0, description="Pause before a capture that died is started again: short, people are talking."
+        0.2,
+        ge=0,
+        description="Pause before a second capture within the window; it doubles with each more. The first is "
+        "replaced at once: people are talking.",
     )
     hang_limit: int = Field(
         3, ge=0, description="New browsers for a page that hangs, within the window, before giving up."
@@ -82,6 +97,15 @@ class Settings(BaseSettings):
     hang_window_seconds: float = Field(600.0, gt=0, description="The window of the limit above.")
     rejoin_patience_seconds: float = Field(
         120.0, gt=0, description="How long a source that was joined once may stay unreachable."
+    )
+    silent_seconds: float = Field(
+        5.0,
+        gt=0,
+        description="A joined capture that has said nothing for so long hangs, and is replaced: it sends its "
+        "figures every second.",
+    )
+    still_seconds: float = Field(
+        10.0, gt=0, description="The same for one that has encoded no frame for so long."
     )
     stall_margin_seconds: float = Field(
         15.0,

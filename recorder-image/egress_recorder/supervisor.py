@@ -85,9 +85,10 @@ class Supervisor:
             return Ending.stopped(Reason.STOP_REQUESTED, "Stopped as asked, before anything began."), True
         context.live.recording, context.live.claimed = recording, True
         uploader = Uploader(context, store=store, manifest=manifest, recording=recording)
+        context.live.uploads = uploader
         uploading = asyncio.create_task(uploader.run(), name="uploader")
         try:
-            ending = await Capturing(context, recording=recording, uploader=uploader).run()
+            ending = await self._capture(recording, uploader)
         except RecorderError as error:
             ending = Ending.of_error(error)
         except Exception as error:
@@ -98,6 +99,11 @@ class Supervisor:
         return await Finalizing(context, recording=recording, uploader=uploader).run(
             ending, uploading=uploading
         )
+
+    async def _capture(self, recording: Recording, uploader: Uploader) -> Ending:
+        if self._context.config.finish_only:
+            return Ending.stopped(Reason.CLOSING, "Closed what earlier recorders had recorded.")
+        return await Capturing(self._context, recording=recording, uploader=uploader).run()
 
     async def _claim(self, store: Store, manifest: ManifestStore) -> Recording | None:
         """Claim the folder; None when the end was asked for before anything was recorded."""

@@ -25,6 +25,8 @@ def test_the_capture_is_told_what_to_record_and_no_secret() -> None:
         "sample_rate": 48000,
         "channels": 2,
         "layout": "flat",
+        "frozen_picture": "black",
+        "paused": False,
         "users": ("anna",),
         "join_timeout_seconds": 30,
         "cpus": None,

@@ -1,56 +1,16 @@
 """The recorder as the kubelet runs it: a process, signals, HTTP, a store on disk, a capture that misbehaves."""
 
-import hashlib
 import json
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from egress_api.manifest import Manifest
 from support.recorder import RecorderProcess
+from support.recorder_checks import assert_ended, listens_to_sigterm, segments_left
 
 Make = Callable[..., RecorderProcess]
-
-
-def assert_whole(recorder: RecorderProcess) -> Manifest:
-    """Check that playlist, manifest and objects in the store tell the same, and that it is all there is."""
-    manifest = recorder.manifest()
-    assert manifest is not None
-    for segment in manifest.segments:
-        data = (recorder.store / segment.name).read_bytes()
-        assert (len(data), hashlib.sha256(data).hexdigest()) == (segment.size_bytes, segment.sha256)
-    names = [line for line in recorder.playlist().splitlines() if not line.startswith("#")]
-    assert names == [segment.name for segment in manifest.segments]
-    assert [segment.index for segment in manifest.segments] == list(range(len(names)))
-    stored = {path.name for path in recorder.store.glob("out_*.ts")}
-    assert stored == set(names)
-    return manifest
-
-
-def assert_ended(recorder: RecorderProcess) -> Manifest:
-    """Check that the recording in the store is whole and closed."""
-    manifest = assert_whole(recorder)
-    playlist = recorder.playlist()
-    assert playlist.count("#EXT-X-ENDLIST") == 1
-    assert playlist.endswith("#EXT-X-ENDLIST\n")
-    assert manifest.complete
-    assert manifest.files[0].sha256 == hashlib.sha256(playlist.encode()).hexdigest()
-    assert manifest.files[0].size_bytes == sum(segment.size_bytes for segment in manifest.segments)
-    return manifest
-
-
-def listens_to_sigterm(recorder: RecorderProcess) -> bool:
-    """Say whether it would hear a SIGTERM (bit 14 of SigCgt). That is long before its event loop does."""
-    assert recorder.process is not None
-    status = Path(f"/proc/{recorder.process.pid}/status").read_text()
-    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & 1 << 14)
-
-
-def segments_left(recorder: RecorderProcess) -> list[Path]:
-    return list(recorder.spool.rglob("*.ts"))
 
 
 async def test_a_recording_is_uploaded_while_it_runs_and_closed_by_sigterm(recorder: Make) -> None:
@@ -322,23 +282,6 @@ async def test_a_recording_ends_when_nobody_sends_anything(recorder: Make) -> No
     await it.until(lambda: it.listed() >= 2)
     summary = await it.ended()
     assert (summary.outcome, summary.reason) == ("stopped", "IdleTimeout")
-    assert_ended(it)
-
-
-async def test_a_full_spool_ends_the_recording_in_order(recorder: Make) -> None:
-    it = recorder([{}])
-    it.settings |= {"upload_patience_seconds": "30"}
-    await it.start(spool_bytes=66_000)
-    await it.until(lambda: it.listed() >= 2)
-    away = it.store.with_name("away")
-    it.store.rename(away)
-    it.store.write_text("no folder")
-    await it.until(lambda: it.events("capture-exited"))
-    it.store.unlink()
-    away.rename(it.store)
-    summary = await it.ended()
-    assert (summary.outcome, summary.reason, summary.retryable) == ("failed", "StoreUnreachable", True)
-    assert "the spool is full" in summary.message
     assert_ended(it)
 
 
