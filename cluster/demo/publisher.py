@@ -24,8 +24,15 @@ whole UTC second: flash and beep begin at the same instant.
       --at 10:user2:camera-off --at 15:user2:camera-on --at 20:user1:resize=320x180 --at 30:user2:leave
 
 Actions: join, leave, camera-off, camera-on (mute, as a call's own button does), unpublish, publish (the video
-track goes away), mic-off, mic-on, resize=WxH. A `join=SECONDS` in `--user` delays the first join; stdin takes
-`user2 camera-off` lines. `--print-token IDENTITY` prints a token that may listen only, and ends.
+track goes away), republish=CODEC:WxH (it comes back as another), mic-off, mic-on, resize=WxH, freeze, thaw (no
+pictures come, and the track lives), drop=SECONDS (this whole process, with everybody in it, is stopped for so long:
+as a laptop that is shut, it says nothing to anybody, and then finds its connection gone; `back` says when it is
+over). A `join=SECONDS` in `--user` delays the first join; stdin takes `user2 camera-off` lines.
+`--print-token IDENTITY` prints a token that may listen only, and ends.
+
+A person with `drift=PPM` has a clock that runs fast by so many millionths from the moment they join: pictures,
+flashes, beeps and every sample follow it. Their `join` line tells `drift` and `clock_from`: at unix time t their
+clock, and so their strip, shows t + (t - clock_from) * drift / 1e6.
 """
 
 import argparse
@@ -37,6 +44,8 @@ import hashlib
 import hmac
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -158,16 +167,17 @@ class Person:
     codec: str = "vp8"
     simulcast: bool = False
     join: float = 0.0
+    drift: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> "Person":
-        """Read `identity=user1,size=640x360,fps=15,hue=0,tone=440,beep=1320,codec=vp8,simulcast=1,join=5`."""
+        """Read `identity=user1,size=640x360,fps=15,hue=0,tone=440,beep=1320,codec=vp8,simulcast=1,join=5,drift=200`."""
         given = dict(pair.split("=", 1) for pair in text.split(","))
         if "size" in given:
             given["width"], given["height"] = given.pop("size").split("x")
         kinds: dict[str, Callable[[str], Any]] = {
             "identity": str, "width": int, "height": int, "fps": int, "hue": float, "tone": int, "beep": int,
-            "codec": str, "simulcast": lambda value: value in {"1", "true"}, "join": float,
+            "codec": str, "simulcast": lambda value: value in {"1", "true"}, "join": float, "drift": float,
         }  # fmt: skip
         unknown = sorted(given.keys() - kinds.keys())
         if unknown or "identity" not in given:
@@ -241,6 +251,23 @@ class Painter:
         return self._data
 
 
+@dataclass(kw_only=True)
+class Clock:
+    """A person's own clock, in unix seconds: right when it starts, and from then on as fast as it is."""
+
+    drift: float = 0.0
+    """How much too fast, in millionths."""
+    start: float = 0.0
+
+    def now(self) -> float:
+        """Give what it shows."""
+        return self.at(time.time())
+
+    def at(self, instant: float) -> float:
+        """Give what it shows at an instant of unix time."""
+        return instant + (instant - self.start) * self.drift / 1e6
+
+
 def second_of_sound(person: Person) -> Any:
     """Give one second of the person's sound: whole frequencies, so it repeats without a seam."""
     import numpy as np  # noqa: PLC0415 - see Painter
@@ -270,8 +297,11 @@ class Guest:
     _microphone: Any = None
     _publication: Any = None
     _painter: Painter | None = None
+    _clock: Clock = field(default_factory=Clock)
     _showing: bool = True
-    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _frozen: bool = False
+    _filming: "asyncio.Task[None] | None" = None
+    _speaking: "asyncio.Task[None] | None" = None
 
     async def act(self, action: str) -> None:
         """Do one action of the plan; an action that makes no sense now is said and left out."""
@@ -287,19 +317,25 @@ class Guest:
                 (self._camera.unmute if self._showing else self._camera.mute)()
             case "mic-off" | "mic-on" if joined:
                 (self._microphone.unmute if name == "mic-on" else self._microphone.mute)()
-            case "unpublish" if joined and self._publication:
-                await self._room.local_participant.unpublish_track(self._publication.sid)
-                self._publication = self._camera = None
-                self._tasks.pop().cancel()
-            case "publish" if joined and not self._publication:
-                await self._publish_camera()
+            case "freeze" | "thaw" if joined:
+                self._frozen = name == "freeze"
+            case "unpublish" | "republish" | "publish" if joined and bool(self._publication) == (
+                name != "publish"
+            ):
+                await self._change_publication(name, value)
             case "resize" if joined:
                 self.person.width, self.person.height = (int(side) for side in value.split("x"))
                 self._painter = Painter(self.person.width, self.person.height, self.person.hue)
+            case "drop" if joined:
+                say(action, self.person.identity)
+                stop_for(float(value))
+                say("back", self.person.identity)
+                return
             case _:
                 say("ignored", self.person.identity, action=action)
                 return
-        say(action, self.person.identity)
+        more = {"drift": self.person.drift, "clock_from": self._clock.start} if name == "join" else {}
+        say(action, self.person.identity, **more)
 
     async def _join(self) -> None:
         from livekit import rtc  # noqa: PLC0415 - the constants must be importable without it
@@ -314,7 +350,8 @@ class Guest:
         self._microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, stream=STREAM)
         await self._room.local_participant.publish_track(self._microphone, options)
-        self._tasks.append(asyncio.create_task(self._speak(source)))
+        self._clock = Clock(drift=self.person.drift, start=time.time())
+        self._speaking = asyncio.create_task(self._speak(source))
         await self._publish_camera()
 
     async def _publish_camera(self) -> None:
@@ -332,15 +369,27 @@ class Guest:
             video_encoding=rtc.VideoEncoding(max_bitrate=900_000, max_framerate=person.fps),
         )
         self._publication = await self._room.local_participant.publish_track(self._camera, options)
-        self._tasks.append(asyncio.create_task(self._show(source)))
+        self._filming = asyncio.create_task(self._show(source))
+
+    async def _change_publication(self, action: str, value: str) -> None:
+        if action != "publish":
+            await self._room.local_participant.unpublish_track(self._publication.sid)
+            self._publication = self._camera = None
+            if self._filming is not None:
+                self._filming.cancel()
+        if action == "republish":
+            self.person.codec, _, size = value.partition(":")
+            self.person.width, self.person.height = (int(side) for side in size.split("x"))
+        if action != "unpublish":
+            await self._publish_camera()
 
     async def _show(self, source: Any) -> None:
         from livekit import rtc  # noqa: PLC0415 - see above
 
         fps = self.person.fps
-        async for index in ticks(fps):
+        async for index in ticks(fps, clock=self._clock):
             painter = self._painter
-            if self._showing and painter is not None:
+            if self._showing and not self._frozen and painter is not None:
                 frame = painter.paint(index / fps)
                 size = (painter.width, painter.height)
                 source.capture_frame(rtc.VideoFrame(*size, rtc.VideoBufferType.I420, frame.tobytes()))
@@ -351,31 +400,53 @@ class Guest:
         sound = second_of_sound(self.person)
         rate = round(1 / AUDIO_FRAME_SECONDS)
         size = SAMPLE_RATE // rate
-        async for index in ticks(rate, late_ok=True):
+        async for index in ticks(rate, clock=self._clock, late_ok=True):
             start = index % rate * size
             await source.capture_frame(
                 rtc.AudioFrame(sound[start : start + size].tobytes(), SAMPLE_RATE, 1, size)
             )
 
     async def _leave(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        self._tasks.clear()
+        for task in (self._filming, self._speaking):
+            if task is not None:
+                task.cancel()
         room, self._room, self._publication, self._camera = self._room, None, None, None
         await room.disconnect()
 
 
-async def ticks(rate: int, *, late_ok: bool = False) -> Any:
-    """Count instants of `rate` a second on the UTC grid: tick n is due at n / rate, unix time.
+async def ticks(rate: int, *, clock: Clock, late_ok: bool = False) -> Any:
+    """Count instants of `rate` a second on the UTC grid, as the clock shows it: tick n is due at n / rate.
 
     Sound must not skip (`late_ok`): what is late is sent at once; a picture that is late is left out.
     """
-    index = int(time.time() * rate) + 1
+    index = int(clock.now() * rate) + 1
     while True:
-        await asyncio.sleep(max(0.0, index / rate - time.time()))
+        await asyncio.sleep(max(0.0, index / rate - clock.now()))
         yield index
-        behind = int(time.time() * rate) - index
+        behind = int(clock.now() * rate) - index
         index += 1 if late_ok and behind < rate else max(1, behind + 1)
+
+
+def stop_for(seconds: float) -> None:
+    """Stop this process, network and all, for so long."""
+    subprocess.Popen(
+        ["/bin/sh", "-c", f"sleep {seconds:g}; kill -CONT {os.getpid()}"], start_new_session=True
+    )
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def be_a_child() -> None:
+    """Go on in a child where this is the first process of its Pod: the kernel does not stop that one.
+
+    The first process then waits, hands SIGTERM on and ends as the child does.
+    """
+    child = os.fork() if os.getpid() == 1 else 0
+    if child:
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+        while True:
+            ended, status = os.wait()  # also what `stop_for` left behind
+            if ended == child:
+                os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def planned(texts: Iterable[str]) -> list[tuple[float, str, str]]:
@@ -447,6 +518,7 @@ def main() -> None:
         )
         print(token)  # noqa: T201 - that is the answer
         return
+    be_a_child()
     asyncio.run(run(arguments))
 
 

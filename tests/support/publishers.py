@@ -41,7 +41,7 @@ class PublishersError(RuntimeError):
 
 
 def user(identity: str, **more: object) -> Person:
-    """Describe a person: hue, tone, beep, size="640x360", fps, codec, simulcast, join (seconds)."""
+    """Describe a person: hue, tone, beep, size="640x360", fps, codec, simulcast, join (seconds), drift."""
     given = {"identity": identity, **more}
     return demo.publisher().Person.parse(",".join(f"{name}={value}" for name, value in given.items()))
 
@@ -281,5 +281,5 @@ def _as_argument(person: Person) -> str:
     return (
         f"identity={person.identity},size={person.width}x{person.height},fps={person.fps},hue={person.hue:g},"
         f"tone={person.tone},beep={person.beep},codec={person.codec},simulcast={int(person.simulcast)},"
-        f"join={person.join:g}"
+        f"join={person.join:g},drift={person.drift:g}"
     )

@@ -56,12 +56,19 @@ def test_secrets_do_not_show_in_a_repr(manifests: Path) -> None:
 
 
 def test_a_persons_words_survive_the_command_line() -> None:
-    person = publishers.user("user2", hue=220, tone=880, size="320x180", fps=10, join=5)
+    person = publishers.user("user2", hue=220, tone=880, size="320x180", fps=10, join=5, drift=-200)
 
     again = demo.publisher().Person.parse(publishers._as_argument(person))
 
     assert again == person
     assert person.beep == 2640
+
+
+def test_a_clock_that_drifts_is_right_when_it_starts() -> None:
+    clock = demo.publisher().Clock(drift=200, start=1000.0)
+
+    assert clock.at(1000.0) == 1000.0
+    assert clock.at(1600.0) == pytest.approx(1600.12)
 
 
 def test_the_pod_says_who_publishes_and_when() -> None:
@@ -78,8 +85,8 @@ def test_the_pod_says_who_publishes_and_when() -> None:
         "--room=room1",
         "--duration=60",
         "--stdin",
-        "--user=identity=user1,size=640x360,fps=15,hue=0,tone=440,beep=1320,codec=vp8,simulcast=0,join=0",
-        "--user=identity=user2,size=640x360,fps=15,hue=220,tone=880,beep=2640,codec=vp8,simulcast=0,join=0",
+        "--user=identity=user1,size=640x360,fps=15,hue=0,tone=440,beep=1320,codec=vp8,simulcast=0,join=0,drift=0",
+        "--user=identity=user2,size=640x360,fps=15,hue=220,tone=880,beep=2640,codec=vp8,simulcast=0,join=0,drift=0",
         "--at=10:user2:camera-off",
     ]
     assert container["envFrom"] == [{"secretRef": {"name": publishers.KEYS_NAME}}]
