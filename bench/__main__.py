@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import cold, cost, document, latency, machine, tasks
+from bench import cold, cost, document, latency, machine, node_loss, tasks
 from bench import losses as faults
 from bench.cost import Cost
 from bench.page import Results, section, tables
@@ -62,6 +62,7 @@ def measure_losses(runs: int, *, write: bool) -> None:
     here = machine.describe()
     say: Callable[[str], None] = console.print
     lost = faults.measure_all(runs=runs, say=say)
+    lost[node_loss.WAY] = node_loss.measure(rounds=-(-runs // 5), say=say)
     made = here.sentence(
         f"python -m bench --no-people --no-pages --losses {runs} --write", load_after=os.getloadavg()[0]
     )
