@@ -53,6 +53,9 @@ class LiveReport(RecorderReport):
     upload_error: str = Field(
         "", description="Why the last try to upload failed; empty once one has worked again."
     )
+    upload_reason: str = Field(
+        "", description="A word of `Reason` for that: StoreUnreachable or StoreRefused.", max_length=64
+    )
     paused: bool = Field(False, description="Whether what comes now is left out, as asked.")
     participants: int = Field(0, ge=0, description="People in the picture or in the sound now.")
 

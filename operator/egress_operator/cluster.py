@@ -200,6 +200,16 @@ class Cluster:
             # A failed `test` is a 422, not a 409.
             raise ConflictError(error.message, status=error.status, reason=error.reason) from error
 
+    async def annotate_pod(self, pod: PodView, annotations: Mapping[str, str]) -> None:
+        """Write annotations on this very Pod (by UID); one that is gone needs none."""
+        body = {"metadata": {"uid": pod.uid, "annotations": dict(annotations)}}
+        try:
+            await self.request(
+                "PATCH", pods_path(pod.namespace, pod.name), body=body, content_type=MERGE_PATCH
+            )
+        except (NotFoundError, ConflictError):
+            return
+
     async def delete_pod(self, pod: PodView, *, grace_seconds: int) -> None:
         """Delete this very Pod (by UID); one that is gone, or has been replaced, is deleted."""
         body = {

@@ -15,6 +15,16 @@ class CreatePod:
     """Create the Pod of this attempt."""
 
     attempt: int
+    finish_only: bool = False
+    """It is to close what earlier attempts left, and to record nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellPod:
+    """Write on this Pod whether its recorder is to pause: the kubelet hands it on."""
+
+    pod: PodView
+    paused: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +47,7 @@ class DeleteTask:
     """Delete the task itself: it has been finished for long enough."""
 
 
-Action = CreatePod | ReleasePod | DeletePod | DeleteTask
+Action = CreatePod | TellPod | ReleasePod | DeletePod | DeleteTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +74,9 @@ class Facts:
     previous: PodView | None = None
     """Pod of the attempt before, where it still exists: an operator that died may not have released it."""
     live: LiveReport | None = None
+    silent_seconds: float | None = None
+    """For how long the recorder has been asked in vain; None where nobody has asked it lately."""
+    backlog_lasts: bool = False
+    """Whether more has waited for the store, for a while, than does in any recording."""
     mount_problem: Blocked | None = None
     refusal: Refusal | None = None

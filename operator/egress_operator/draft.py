@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from egress_api.page import PageReport, PageStatus
-from egress_api.results import RecorderReport
+from egress_api.results import LiveReport, RecorderReport
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
-from egress_api.status import MAX_FILES, MAX_MESSAGE, EgressTaskStatus, OutputFile, with_condition
+from egress_api.status import MAX_FILES, MAX_MESSAGE, EgressTaskStatus, with_condition
+from egress_operator.figures import gaps_to_write, merged_gaps, pending_to_write, worth_writing
 
 PAGE_CONDITIONS: Final = (ConditionType.PAGE_LOADED, ConditionType.PAGE_READY, ConditionType.FIRST_FRAME)
 """What has to happen before a page is recorded, in this order; tasks of channels have no such conditions."""
-FIGURES_SECONDS: Final = 30
-"""Sizes and durations are written at most once per this many recorded seconds: a status is no counter."""
 _ONE_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
@@ -79,12 +78,13 @@ class Draft:
         self.set(source=source, enqueued_at=self._now, observed_generation=self._generation)
         self.state(State.ENQUEUED, Reason.ACCEPTED, "the task was accepted")
 
-    def report(self, report: RecorderReport, *, final: bool) -> None:
-        """Take over what a recorder says of its files and its page.
+    def report(self, report: RecorderReport, *, final: bool, backlog_lasts: bool = False) -> None:
+        """Take over what a recorder says of its files, its gaps, its uploads and its page.
 
         Args:
             report: from its /status or its termination message.
             final: whether every figure counts; else small changes of sizes and durations are left for later.
+            backlog_lasts: whether more has waited for the store, for a while, than does in any recording.
         """
         old = self.status
         # An output never goes again: a report that lacks one has been cut, or is of an attempt that failed
@@ -99,9 +99,34 @@ class Draft:
             started_at=old.started_at or report.joined_at,
             first_frame_at=old.first_frame_at or report.first_frame_at,
         )
-
+        self._gaps(report, final=final)
+        if isinstance(report, LiveReport):
+            self._uploads(report, backlog_lasts=backlog_lasts)
         if report.page is not None:
             self._page(report.page)
+
+    def _gaps(self, report: RecorderReport, *, final: bool) -> None:
+        old = self.status
+        gaps = merged_gaps(old.gaps, report.gaps)
+        # Like the gaps themselves: an attempt that has not read the manifest yet knows of none.
+        lost = max(old.lost_seconds, report.lost_seconds)
+        if final or gaps_to_write(old.gaps, gaps, old_lost=old.lost_seconds, new_lost=lost):
+            self.set(gaps=gaps, lost_seconds=lost)
+
+    def _uploads(self, report: LiveReport, *, backlog_lasts: bool) -> None:
+        failing, old = bool(report.upload_error), self.status.pending_bytes
+        pending = pending_to_write(old, report.pending_bytes, failing=failing, lasting=backlog_lasts)
+        self.set(pending_bytes=pending)
+        found = self.status.condition(ConditionType.UPLOADED)
+        if not failing:
+            if found is not None and found.status is not ConditionStatus.UNKNOWN:
+                self.condition(ConditionType.UPLOADED, ConditionStatus.UNKNOWN, Reason.RECORDING)
+            return
+        reason = one_word(report.upload_reason, otherwise=Reason.STORE_UNREACHABLE)
+        told = found is not None and (found.status, found.reason) == (ConditionStatus.FALSE, reason)
+        # The sentences of two tries may differ in a request's number alone.
+        if not told or pending != old:
+            self.condition(ConditionType.UPLOADED, ConditionStatus.FALSE, reason, report.upload_error)
 
     def _page(self, page: PageReport) -> None:
         old = self.status.page or PageStatus()
@@ -142,17 +167,6 @@ class Draft:
                 self.condition(wanted, ConditionStatus.FALSE, reason)
         if self.status.attempt == 0:
             self.condition(ConditionType.POD_SCHEDULED, ConditionStatus.FALSE, reason)
-
-
-def worth_writing(old: list[OutputFile], new: list[OutputFile]) -> bool:
-    """Return whether files have changed by more than a little growth."""
-    if [(file.name, file.uri, file.kind) for file in old] != [(f.name, f.uri, f.kind) for f in new]:
-        return True
-    return any(
-        abs(after.duration_seconds - before.duration_seconds) >= FIGURES_SECONDS
-        or after.sha256 != before.sha256
-        for before, after in zip(old, new, strict=True)
-    )
 
 
 def status_patch(old: EgressTaskStatus | None, new: EgressTaskStatus) -> dict[str, Any]:

@@ -5,25 +5,61 @@ The words are the status's own: an Event says nothing that the status didn't.
 
 import os
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from egress_api.base import to_rfc3339
 from egress_api.constants import API_VERSION, KIND, MANAGED_BY
-from egress_api.states import State
+from egress_api.states import Reason, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import Metadata
+from egress_operator.figures import losses
 
+GAP_FOUND: Final = "GapFound"
 _MAX_NOTE: Final = 1024
 _WARNINGS: Final = frozenset({State.FAILED, State.TIMEOUT})
 
 
+def events_of(
+    metadata: Metadata, old: EgressTaskStatus | None, new: EgressTaskStatus, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the Events (events.k8s.io/v1) that tell what has changed: a handful in a task's life."""
+    events = []
+    if worth_an_event(old, new):
+        events.append(
+            _event(
+                metadata,
+                kind="Warning" if new.state in _WARNINGS else "Normal",
+                reason=new.reason or new.state,
+                action=new.state,
+                note=f"{new.state}: {new.message}",
+                now=now,
+            )
+        )
+    known = {gap.started_at for gap in old.gaps} if old is not None else set()
+    found = [gap for gap in losses(new.gaps) if gap.started_at not in known]
+    if found:
+        sentences = [f"{g.seconds:.1f} s from {to_rfc3339(g.started_at)} ({g.reason})" for g in found]
+        note = f"missing in the recording: {', '.join(sentences)}"
+        # Its name is its moment: two of one look must differ.
+        later = now + timedelta(microseconds=len(events))
+        event = _event(metadata, kind="Warning", reason=GAP_FOUND, action=GAP_FOUND, note=note, now=later)
+        events.append(event)
+    return events
+
+
 def worth_an_event(old: EgressTaskStatus | None, new: EgressTaskStatus) -> bool:
-    """Return whether a user should be told: a new state, or a new attempt."""
-    return old is None or old.state is not new.state or (new.attempt > old.attempt > 0)
+    """Return whether a user should be told: a new state or attempt, a pause or its end, a playlist to be closed."""
+    if old is None or old.state is not new.state or (new.attempt > old.attempt > 0):
+        return True
+    if Reason.PAUSED in {old.reason, new.reason} and new.reason in {Reason.PAUSED, Reason.RECORDING}:
+        return old.reason != new.reason
+    return new.reason == Reason.CLOSING != old.reason
 
 
-def build_event(metadata: Metadata, status: EgressTaskStatus, *, now: datetime) -> dict[str, Any]:
-    """Return the Event (events.k8s.io/v1) that tells of a task's new state."""
+def _event(
+    metadata: Metadata, *, kind: str, reason: str, action: str, note: str, now: datetime
+) -> dict[str, Any]:
     moment = now.astimezone(UTC)
     return {
         "apiVersion": "events.k8s.io/v1",
@@ -33,10 +69,10 @@ def build_event(metadata: Metadata, status: EgressTaskStatus, *, now: datetime) 
             "namespace": metadata.namespace,
         },
         "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "type": "Warning" if status.state in _WARNINGS else "Normal",
-        "reason": status.reason or status.state,
-        "action": status.state,
-        "note": f"{status.state}: {status.message}"[:_MAX_NOTE],
+        "type": kind,
+        "reason": reason,
+        "action": action,
+        "note": note[:_MAX_NOTE],
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": KIND,

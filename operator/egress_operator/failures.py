@@ -16,7 +16,13 @@ from egress_operator.draft import one_word
 from egress_operator.pod_state import PodView
 
 SELF_ENDED: Final = frozenset(
-    {Reason.MAX_DURATION_REACHED, Reason.IDLE_TIMEOUT, Reason.SOURCE_CLOSED, Reason.PAGE_ENDED}
+    {
+        Reason.MAX_DURATION_REACHED,
+        Reason.MAX_BYTES_REACHED,
+        Reason.IDLE_TIMEOUT,
+        Reason.SOURCE_CLOSED,
+        Reason.PAGE_ENDED,
+    }
 )
 """What a recorder ends for by itself, as wanted."""
 _TAIL: Final = 300

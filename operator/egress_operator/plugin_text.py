@@ -11,6 +11,8 @@ from egress_api.base import to_rfc3339
 from egress_api.page import PageStatus
 from egress_api.status import EgressTaskStatus, OutputFile
 from egress_api.task import EgressTask
+from egress_operator.figures import losses
+from egress_operator.sentences import counted, size
 
 UNITS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 """Seconds in a unit, and in the next smaller one."""
@@ -53,7 +55,7 @@ def details(task: EgressTask, *, now: datetime) -> str:
         ("Namespace", metadata.namespace),
         ("App", task.spec.app_id),
         ("Source", f"{status.source or task.spec.source} ({task.spec.layout})"),
-        ("State", f"{status.state}{', asked to stop' * (task.spec.stop and not status.state.terminal)}"),
+        ("State", f"{status.state}{asked(task)}"),
         ("Reason", status.reason or "none: no operator has seen it yet"),
         ("Message", status.message),
         ("Created", moment(metadata.creation_timestamp, now=now)),
@@ -62,6 +64,8 @@ def details(task: EgressTask, *, now: datetime) -> str:
         ("Next attempt", to_rfc3339(status.retry_at) if status.retry_at else None),
         ("Ended", moment(status.stopped_at, now=now)),
         ("Recorded", recorded(status)),
+        ("Gaps", gaps(status)),
+        ("Waiting", f"{size(status.pending_bytes)}, not in the store yet" if status.pending_bytes else ""),
         ("Pod", status.pod_name and f"{status.pod_name} ({', '.join(part for part in pod if part)})"),
         ("Page", page(status.page) if status.page else None),
         ("Manifest", status.manifest_uri),
@@ -120,6 +124,24 @@ def recorded(status: EgressTaskStatus) -> str:
     return f"{max(one.duration_seconds for one in status.files):.1f}s" if status.files else ""
 
 
+def gaps(status: EgressTaskStatus) -> str:
+    """Return what is missing, such as "2 gaps, 3.1 s missing; 1 pause"; empty when nothing is."""
+    lost = losses(status.gaps)
+    pauses = len(status.gaps) - len(lost)
+    parts = [
+        f"{counted(lost)}, {status.lost_seconds:.1f} s missing" if lost or status.lost_seconds else "",
+        f"{pauses} pause{'s' if pauses != 1 else ''}" if pauses else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def asked(task: EgressTask) -> str:
+    """Return what is asked of a task that has not ended, beside recording."""
+    if task.status.state.terminal:
+        return ""
+    return ", asked to stop" if task.spec.stop else ", asked to pause" if task.spec.pause else ""
+
+
 def moment(when: datetime | None, *, now: datetime) -> str | None:
     """Return a moment with the time that has passed since."""
     return None if when is None else f"{to_rfc3339(when)} ({age(when, now=now)} ago)"
@@ -133,16 +155,6 @@ def age(since: datetime, *, now: datetime) -> str:
             rest = seconds % unit // smaller
             return f"{seconds // unit}{name}" + (f"{rest}{smaller_name}" if rest else "")
     return f"{seconds}s"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in binary units, such as 1.4MiB."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if round(value, 1) < 1024:  # noqa: PLR2004 - the step between binary units
-            return f"{value:.1f}{unit}" if unit != "B" else f"{count}B"
-        value /= 1024
-    return f"{value:.1f}GiB"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

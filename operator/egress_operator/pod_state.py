@@ -14,6 +14,7 @@ from egress_api.constants import (
     KIND,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    PAUSE_ANNOTATION,
     RECORDER_CONTAINER,
     RESULTS_FINALIZER,
 )
@@ -21,6 +22,9 @@ from egress_api.states import Reason
 
 LOST_AFTER_SECONDS: Final = 60
 """After its grace period a deleted Pod that never reported its end is taken for lost with its node."""
+SILENT_SECONDS: Final = 5.0
+"""A recorder that has not answered for so long, on a node that the cluster has given up, is taken for lost at
+once. Should it still run behind a cut wire, the next attempt's manifest fences it off."""
 
 
 class Patience(StrEnum):
@@ -88,6 +92,8 @@ class PodView:
     owner_uid: str | None = None
     managed: bool = True
     finalizers: tuple[str, ...] = ()
+    paused: bool = False
+    """Whether its recorder is told to leave out what comes."""
     deleted_at: datetime | None = None
     """When its grace period is over; None while nobody has deleted it."""
     phase: str = "Pending"
@@ -128,6 +134,7 @@ class PodView:
             owner_uid=_owner_uid(meta),
             managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             finalizers=tuple(meta.get("finalizers") or ()),
+            paused=(meta.get("annotations") or {}).get(PAUSE_ANNOTATION) == "true",
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             phase=status.get("phase") or "Pending",
             reason=status.get("reason") or "",
@@ -169,8 +176,25 @@ class PodView:
         """True when the kubelet has said that nothing of it runs any more."""
         return self.phase in {"Succeeded", "Failed"}
 
-    def lost(self, now: datetime) -> bool:
-        """Return whether it should have ended a while ago and nobody has said that it did."""
+    @property
+    def given_up(self) -> bool:
+        """True while the cluster deletes it because it hears nothing from its node (or wants the node free)."""
+        return (
+            self.deleting
+            and self.node is not None
+            and not self.finished
+            and self.disruption == "DeletionByTaintManager"
+        )
+
+    def lost(self, now: datetime, *, silent_seconds: float | None = None) -> bool:
+        """Return whether it should have ended and nobody has said that it did, nor ever will.
+
+        Args:
+            now: the clock.
+            silent_seconds: for how long its recorder has been asked in vain; None where nobody has asked.
+        """
+        if self.given_up and silent_seconds is not None and silent_seconds >= SILENT_SECONDS:
+            return True
         return (
             not self.finished
             and self.node is not None
@@ -178,10 +202,14 @@ class PodView:
             and (now - self.deleted_at).total_seconds() >= LOST_AFTER_SECONDS
         )
 
-    def ended(self, now: datetime) -> bool:
+    def ended(self, now: datetime, *, silent_seconds: float | None = None) -> bool:
         """Return whether it will never record (again)."""
         # A Pod without a node has no kubelet to report its end: deleted is ended.
-        return self.finished or (self.deleting and self.node is None) or self.lost(now)
+        return (
+            self.finished
+            or (self.deleting and self.node is None)
+            or self.lost(now, silent_seconds=silent_seconds)
+        )
 
     @property
     def creating(self) -> bool:

@@ -12,10 +12,13 @@ from egress_api.constants import (
     API_VERSION,
     APP_LABEL,
     ATTEMPT_LABEL,
+    CONTROL_DIR,
     KIND,
     LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    PAUSE_ANNOTATION,
+    PAUSE_FILE,
     RECORDER_CONFIG_ENV,
     RECORDER_CONTAINER,
     RECORDER_PORT,
@@ -41,7 +44,7 @@ USER_ID: Final = 10001
 DEADLINE_MARGIN_SECONDS: Final = 300
 BROWSER_START_SECONDS: Final = 30
 """Display, sound and browser, on a cold and busy node, before a page's own time begins."""
-NODE_TOLERATION_SECONDS: Final = 30
+NODE_TOLERATION_SECONDS: Final = 5
 _TMP_SIZE: Final = "512Mi"
 _SECRET_MODE: Final = 0o440
 
@@ -63,7 +66,9 @@ def store_folder(task: EgressTask, settings: Settings) -> str:
     return f"{settings.store.url.rstrip('/')}/{folder.strip('/')}/"
 
 
-def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> RecorderConfig:
+def recorder_config(
+    task: EgressTask, *, attempt: int, settings: Settings, finish_only: bool = False
+) -> RecorderConfig:
     """Return what the recorder of an attempt is told."""
     spec, meta = task.spec, task.metadata
     page_host = urlsplit(spec.url).hostname if spec.url else None
@@ -99,12 +104,16 @@ def recorder_config(task: EgressTask, *, attempt: int, settings: Settings) -> Re
         segment_seconds=spec.segment_seconds,
         video=spec.video,
         audio=spec.audio,
+        frozen_picture=spec.frozen_picture,
         source=settings.sources.of(spec.app_id) if spec.layout is Layout.FLAT else None,
         store=StoreConfig(url=store_folder(task, settings), options=settings.store.options),
-        token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref else None,
+        token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref and not finish_only else None,
         max_duration_seconds=spec.limits.max_duration_seconds,
         idle_timeout_seconds=spec.limits.idle_timeout_seconds,
+        max_bytes=spec.limits.max_bytes,
         join_timeout_seconds=_join_seconds(task, settings),
+        finish_only=finish_only,
+        control_dir=CONTROL_DIR,
         spool_bytes=quantity_bytes(settings.recorder.spool_size),
         finalize_seconds=settings.recorder.grace_seconds,
     )
@@ -124,12 +133,26 @@ def quantity_bytes(quantity: str) -> int:
 _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
-def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str, Any]:
-    """Return the Pod of an attempt, ready to be created."""
+def pause_text(*, paused: bool) -> str:
+    """Return what stands in the Pod's annotation, and from there in the recorder's file."""
+    return "true" if paused else "false"
+
+
+def build_pod(
+    task: EgressTask, *, attempt: int, settings: Settings, finish_only: bool = False
+) -> dict[str, Any]:
+    """Return the Pod of an attempt, ready to be created.
+
+    Args:
+        task: whose it is.
+        attempt: its number.
+        settings: the operator's.
+        finish_only: whether it is to close what earlier attempts left, and to record nothing.
+    """
     meta, recorder, limits = task.metadata, settings.recorder, task.spec.limits
     page = task.spec.layout is Layout.FREESTYLE
-    config = recorder_config(task, attempt=attempt, settings=settings)
-    volumes, mounts = _volumes(task, settings)
+    config = recorder_config(task, attempt=attempt, settings=settings, finish_only=finish_only)
+    volumes, mounts = _volumes(task, settings, with_token=not finish_only)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -211,6 +234,7 @@ def build_pod(task: EgressTask, *, attempt: int, settings: Settings) -> dict[str
                 # A recording can't be moved: nodes that hold one are not to be scaled away under it.
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
+                PAUSE_ANNOTATION: pause_text(paused=task.spec.pause),
             },
             "finalizers": [RESULTS_FINALIZER],
             "ownerReferences": [
@@ -239,7 +263,8 @@ def _probe(path: str, **timing: int) -> dict[str, Any]:
 
 
 def _node_tolerations() -> list[dict[str, Any]]:
-    # The default of 300 s would leave a task on a dead node for five minutes before its next attempt.
+    # The default of 300 s would leave a task on a dead node for five minutes before its next attempt. The cluster
+    # has waited by itself before it gave the node up, and who records on behind a cut wire is fenced off.
     return [
         {
             "key": f"node.kubernetes.io/{taint}",
@@ -251,14 +276,22 @@ def _node_tolerations() -> list[dict[str, Any]]:
     ]
 
 
-def _volumes(task: EgressTask, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _volumes(
+    task: EgressTask, settings: Settings, *, with_token: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    spool = {"sizeLimit": settings.recorder.spool_size}
+    if settings.recorder.spool_medium:
+        spool["medium"] = settings.recorder.spool_medium
+    pause = {"path": PAUSE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{PAUSE_ANNOTATION}']"}}
     volumes: list[dict[str, Any]] = [
-        {"name": "spool", "emptyDir": {"sizeLimit": settings.recorder.spool_size}},
+        {"name": "spool", "emptyDir": spool},
         {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
+        {"name": "control", "downwardAPI": {"items": [pause]}},
     ]
     mounts: list[dict[str, Any]] = [
         {"name": "spool", "mountPath": SPOOL_DIR},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount of the Pod's own
+        {"name": "control", "mountPath": CONTROL_DIR, "readOnly": True},
     ]
 
     if task.spec.layout is Layout.FREESTYLE:
@@ -271,7 +304,7 @@ def _volumes(task: EgressTask, settings: Settings) -> tuple[list[dict[str, Any]]
         mounts.append({"name": name, "mountPath": path, "readOnly": True})
 
     token = task.spec.access_token_secret_ref
-    if token is not None:
+    if token is not None and with_token:
         items = [{"key": token.key, "path": TOKEN_KEY}]
         mount_secret("token", TOKEN_DIR, {"secretName": token.name, "items": items})
     store = settings.store

@@ -7,17 +7,18 @@ between any two of them and the next look goes on from there.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol, assert_never
 
 import structlog
 from pydantic import ValidationError
 
+from egress_api.constants import PAUSE_ANNOTATION
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.results import LiveReport
-from egress_api.states import Reason, State
+from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import EgressTask, Metadata
 from egress_operator.cluster import Cluster
@@ -30,16 +31,17 @@ from egress_operator.decision import (
     Facts,
     Refusal,
     ReleasePod,
+    TellPod,
 )
 from egress_operator.draft import Draft, status_patch
 from egress_operator.errors import ApiError, ConflictError, QuotaExceededError, RefusedError
-from egress_operator.events import build_event, worth_an_event
+from egress_operator.events import events_of, worth_an_event
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.mounts import FAILED_MOUNT, FAILED_SANDBOX, mount_problem
 from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
-from egress_operator.pods import build_pod
+from egress_operator.pods import build_pod, pause_text
 from egress_operator.settings import Settings
 
 ROUNDS: Final = 4
@@ -53,14 +55,20 @@ logger = structlog.get_logger(__name__)
 class LiveSource(Protocol):
     """Where the reports of running recorders come from."""
 
-    def follow(self, key: TaskKey, pod: PodView) -> None:
-        """Look at this Pod's recorder from now on."""
+    def follow(self, key: TaskKey, pod: PodView, *, closely: bool = False) -> None:
+        """Look at this Pod's recorder from now on; closely while somebody waits for what it says next."""
 
     def drop(self, key: TaskKey) -> None:
         """Stop looking."""
 
     def latest(self, key: TaskKey, pod: PodView) -> LiveReport | None:
         """Return its last report."""
+
+    def silent_seconds(self, key: TaskKey, pod: PodView) -> float | None:
+        """Return for how long it has been asked in vain."""
+
+    def backlog_lasts(self, key: TaskKey, pod: PodView) -> bool:
+        """Return whether it has kept more than a healthy recorder does, for a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +87,17 @@ class _PodRefusedError(Exception):
         self.refusal = refusal
 
 
-def _opens_page(task: EgressTask, pod: PodView) -> bool:
-    """Tell whether this Pod's recorder has more to say than that it isn't ready: which step a page waits for."""
-    return task.spec.layout is Layout.FREESTYLE and pod.phase == "Running" and pod.ip is not None
+def _can_tell(task: EgressTask, pod: PodView) -> bool:
+    """Tell whether this Pod's recorder has more to say than that it isn't ready."""
+    if pod.owner_uid != task.metadata.uid:
+        return False
+    if pod.given_up or pod.ip is None:
+        return pod.given_up
+    recording = task.status.condition(ConditionType.RECORDING)
+    has_recorded = recording is not None and recording.status is ConditionStatus.TRUE
+    # Which step a page waits for; and of one that is Ready no more, whether it still answers.
+    opens_page = task.spec.layout is Layout.FREESTYLE and pod.phase == "Running"
+    return pod.ready or opens_page or has_recorded
 
 
 class Reconciler:
@@ -147,15 +163,25 @@ class Reconciler:
         previous = None
         if pod is None and attempt > 1:
             previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
-        live = None
+        facts = Facts(previous=previous, refusal=refusal)
+        if pod is not None:
+            facts = replace(facts, mount_problem=await self._mount_problem(pod))
         if pod is None or task.status.state.terminal or pod.ended(self._clock()):
             self._live.drop(key)
-        elif pod.owner_uid == task.metadata.uid and (pod.ready or _opens_page(task, pod)):
-            self._live.follow(key, pod)
-            live = self._live.latest(key, pod)
-        problem = await self._mount_problem(pod) if pod is not None else None
-        facts = Facts(previous=previous, live=live, mount_problem=problem, refusal=refusal)
+        elif _can_tell(task, pod):
+            facts = self._ask(key, task, pod, facts)
         return _Seen(raw=raw, task=task, pod=pod, facts=facts)
+
+    def _ask(self, key: TaskKey, task: EgressTask, pod: PodView, facts: Facts) -> Facts:
+        live = self._live.latest(key, pod)
+        waits_for_pause = live is not None and live.paused != task.spec.pause
+        self._live.follow(key, pod, closely=pod.given_up or waits_for_pause)
+        return replace(
+            facts,
+            live=live,
+            silent_seconds=self._live.silent_seconds(key, pod),
+            backlog_lasts=self._live.backlog_lasts(key, pod),
+        )
 
     async def _mount_problem(self, pod: PodView) -> Blocked | None:
         if not pod.creating or pod.deleting or pod.scheduled_at is None:
@@ -180,14 +206,20 @@ class Reconciler:
             metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version
         )
         if worth_an_event(old, status):
-            await self._tell(metadata, old, status)
+            self._log(metadata, old, status)
+        for event in events_of(metadata, old, status, now=self._clock()):
+            try:
+                await self._cluster.post_event(metadata.namespace, event)
+            except ApiError as error:
+                # An Event repeats what the status says: never a reason to stop.
+                logger.warning("Event not posted", task=metadata.name, error=str(error))
 
-    async def _tell(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
-        now = self._clock()
+    def _log(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         known = status.reason if status.reason in set(Reason) else "Other"
         self._metrics.transitions.labels(status.state, known).inc()
         if status.state is State.PROCESSING and (old is None or old.state is State.ENQUEUED):
-            self._metrics.start_seconds.observe((now - metadata.creation_timestamp).total_seconds())
+            seconds = (self._clock() - metadata.creation_timestamp).total_seconds()
+            self._metrics.start_seconds.observe(seconds)
         logger.info(
             "Task changed",
             task=metadata.name,
@@ -197,16 +229,13 @@ class Reconciler:
             message=status.message,
             attempt=status.attempt,
         )
-        try:
-            await self._cluster.post_event(metadata.namespace, build_event(metadata, status, now=now))
-        except ApiError as error:
-            # An Event repeats what the status says: never a reason to stop.
-            logger.warning("Event not posted", task=metadata.name, error=str(error))
 
     async def _act(self, task: EgressTask, action: Action) -> None:
         match action:
-            case CreatePod(attempt=attempt):
-                await self._create(task, attempt)
+            case CreatePod():
+                await self._create(task, action)
+            case TellPod(pod=pod, paused=paused):
+                await self._cluster.annotate_pod(pod, {PAUSE_ANNOTATION: pause_text(paused=paused)})
             case ReleasePod(pod=pod):
                 await self._cluster.release_pod(pod)
             case DeletePod(pod=pod, grace_seconds=grace):
@@ -220,8 +249,8 @@ class Reconciler:
             case _:
                 assert_never(action)
 
-    async def _create(self, task: EgressTask, attempt: int) -> None:
-        pod = build_pod(task, attempt=attempt, settings=self._settings)
+    async def _create(self, task: EgressTask, wanted: CreatePod) -> None:
+        pod = build_pod(task, attempt=wanted.attempt, finish_only=wanted.finish_only, settings=self._settings)
         try:
             await self._cluster.create_pod(pod)
         except QuotaExceededError as error:

@@ -156,7 +156,7 @@ class RecorderSettings(_Part):
     runtime_class_name: str = Field("", description="Runtime class, such as gvisor for web pages.")
     node_selector: dict[str, str] = Field(default_factory=dict, description="Labels of the nodes to run on.")
     tolerations: list[dict[str, Any]] = Field(
-        default_factory=list, description="Taints to tolerate, beside not-ready and unreachable for 30 s."
+        default_factory=list, description="Taints to tolerate, beside not-ready and unreachable for 5 s."
     )
     affinity: dict[str, Any] = Field(default_factory=dict, description="Affinity, as in a Pod.")
     labels: dict[str, str] = Field(
@@ -181,6 +181,11 @@ class RecorderSettings(_Part):
         "2Gi",
         pattern=QUANTITY,
         description="Size of the spool: what is recorded and not uploaded yet.",
+    )
+    spool_medium: Literal["", "Memory"] = Field(
+        "",
+        description="Where the spool lies: empty is the node's disk; Memory counts as the recorder's memory, whose limit "
+        "must hold it, too.",
     )
 
 

@@ -76,7 +76,7 @@ app.kubernetes.io/part-of: egress-operator
 {{- if .Values.sources.default.url -}}
 {{- $_ := set $sources "default" .Values.sources.default -}}
 {{- end -}}
-{{- $pod := pick $recorder "web" "resources" "spoolSize" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
+{{- $pod := pick $recorder "web" "resources" "spoolSize" "spoolMedium" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
 {{- $_ := set $pod "image" (include "egress.image" (dict "root" . "image" $recorder.image)) -}}
 {{- $_ := set $pod "imagePullPolicy" $recorder.image.pullPolicy -}}
 {{- $_ := set $pod "imagePullSecrets" .Values.imagePullSecrets -}}

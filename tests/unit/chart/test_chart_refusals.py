@@ -102,6 +102,7 @@ BAD = [
     Bad("a wrong type", {"gateway": {"replicas": "two"}}, "/gateway/replicas"),
     Bad("a namespace that is none", {"namespaces": ["Team A"]}, "/namespaces/0"),
     Bad("a digest that is none", {"image": {"digest": "abc"}}, "/image/digest"),
+    Bad("a medium that is none", {"recorder": {"spoolMedium": "Tape"}}, "/recorder/spoolMedium"),
     Bad("a size that is none", {"recorder": {"spoolSize": "2 GB"}}, "/recorder/spoolSize"),
     Bad("no recorder image", {"recorder": {"image": {"repository": ""}}}, "/recorder/image/repository"),
 ]

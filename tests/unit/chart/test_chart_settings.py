@@ -50,6 +50,7 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             },
             "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
             "spoolSize": "3Gi",
+            "spoolMedium": "Memory",
             "graceSeconds": 60,
             "joinTimeoutSeconds": 20,
             "serviceAccount": {"name": "rec"},
@@ -122,6 +123,7 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "grace_seconds": 60,
         "join_timeout_seconds": 20,
         "spool_size": "3Gi",
+            "spool_medium": "Memory",
     }  # fmt: skip
     assert settings.model_dump(include={"image_pull_patience_seconds", "poll_seconds", "resync_seconds",
                                         "ttl_seconds_after_finished", "max_finished", "workers"}) == {

@@ -6,13 +6,13 @@ import pytest
 
 from egress_api.results import LiveReport, Outcome
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
-from egress_operator.decide import backoff_seconds, decide
+from egress_operator.decide import decide
 from egress_operator.decision import Decision, Facts
 from egress_operator.draft import PAGE_CONDITIONS, status_patch
-from support.operator_rows import (
+from egress_operator.endings import backoff_seconds
+from support.operator_parts import (
     NOW,
     RECORDING,
-    ROWS,
     SETTINGS,
     STOPPING,
     Row,
@@ -24,6 +24,7 @@ from support.operator_rows import (
     status,
     task,
 )
+from support.operator_rows import ROWS
 from support.summaries import failed, live, playlist, summary
 
 
@@ -45,6 +46,8 @@ def test_a_second_look_writes_nothing_more(row: Row) -> None:
     again = row.task.model_copy(update={"status": first.status})
     if first.status.attempt != max(row.task.status.attempt, 1):
         return  # the Pod of the row is no longer the attempt's
+    if first.status.verdict is not None and row.facts.refusal is not None and not row.task.status.verdict:
+        return  # what the row's Pod was refused for is not the next one's
 
     second = decide(again, row.pod, now=row.now, settings=row.settings, facts=row.facts)
 
@@ -178,7 +181,10 @@ def test_a_recorder_that_did_not_end_properly_is_said_to_be_killed_only_if_it_wa
         settings=SETTINGS,
     )
 
-    assert (got.status.state, got.status.reason) == (State.FAILED, "RecorderFailed")
+    verdict = got.status.verdict
+    assert verdict is not None
+    assert (verdict.state, verdict.reason) == (State.FAILED, "RecorderFailed")
+    assert words in verdict.message
     assert words in got.status.message
 
 

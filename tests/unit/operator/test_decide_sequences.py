@@ -13,7 +13,7 @@ from egress_api.states import Reason, State
 from egress_operator.decide import decide
 from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod
 from egress_operator.pod_state import ContainerEnd, PodView
-from support.operator_rows import SETTINGS, at, pod, task
+from support.operator_parts import SETTINGS, at, pod, task
 from support.summaries import failed, summary
 
 RANK = {

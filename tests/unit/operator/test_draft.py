@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from egress_api.states import ConditionStatus, ConditionType, State
 from egress_api.status import MAX_FILES, EgressTaskStatus
-from egress_operator.draft import Draft, status_patch, worth_writing
-from support.operator_rows import NOW, RECORDING, at, status
+from egress_operator.draft import Draft, status_patch
+from egress_operator.figures import worth_writing
+from support.operator_parts import NOW, RECORDING, at, status
 from support.summaries import live, playlist
 
 

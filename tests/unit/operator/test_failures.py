@@ -10,7 +10,7 @@ from egress_api.results import TerminationSummary
 from egress_api.states import Reason
 from egress_operator.failures import RULES, classify, summary_of
 from egress_operator.pod_state import PodView
-from support.operator_rows import NOW, ended, running
+from support.operator_parts import NOW, ended, running
 from support.summaries import failed, summary
 
 LONG_AGO = NOW - timedelta(hours=1)

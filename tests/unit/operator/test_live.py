@@ -12,7 +12,7 @@ from egress_api.page import PageReport, Sandbox, Step
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
 from egress_operator.pod_state import PodView
-from support.operator_rows import running
+from support.operator_parts import running
 from support.summaries import START, live
 
 DEADLINE_SECONDS = 10.0

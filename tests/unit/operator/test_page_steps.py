@@ -9,7 +9,7 @@ from egress_operator.decide import decide
 from egress_operator.decision import Facts
 from egress_operator.draft import PAGE_CONDITIONS, Draft, status_patch
 from egress_operator.page_steps import waiting_sentence
-from support.operator_rows import DONE, NOW, REFUSED, WEB, at, ended, page_task, pod, running, status
+from support.operator_parts import DONE, NOW, REFUSED, WEB, at, ended, page_task, pod, running, status
 from support.summaries import failed, live
 
 OPEN = {"sandbox": Sandbox.ON}

@@ -7,7 +7,7 @@ import pytest
 
 from egress_api.states import Reason
 from egress_operator.pod_state import LOST_AFTER_SECONDS, WAITING, ContainerEnd, Patience, PodView
-from support.operator_rows import NOW, ended, pod, running
+from support.operator_parts import NOW, ended, pod, running
 
 RAW: dict[str, Any] = {
     "metadata": {
@@ -17,6 +17,7 @@ RAW: dict[str, Any] = {
         "resourceVersion": "5",
         "labels": {"app.kubernetes.io/managed-by": "egress-operator"},
         "finalizers": ["other.dev/x", "egress-operator.dev/results"],
+        "annotations": {"egress-operator.dev/pause": "true"},
         "deletionTimestamp": "2026-11-23T05:20:00Z",
         "ownerReferences": [
             {"apiVersion": "v1", "kind": "ConfigMap", "uid": "no", "controller": False},
@@ -60,6 +61,7 @@ def test_a_whole_pod() -> None:
         owner_uid="t1",
         managed=True,
         finalizers=("other.dev/x", "egress-operator.dev/results"),
+        paused=True,
         deleted_at=datetime(2026, 11, 23, 5, 20, tzinfo=UTC),
         phase="Failed",
         reason="Evicted",
@@ -111,3 +113,25 @@ def test_an_unknown_word_is_waited_for() -> None:
 )
 def test_when_a_pod_has_ended(view: PodView, has_ended: bool) -> None:  # noqa: FBT001 - a table's column
     assert view.ended(NOW) is has_ended
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent", "has_ended"),
+    [
+        ({}, 5.0, True),
+        ({}, 4.9, False),
+        ({}, 0.0, False),
+        ({}, None, False),
+        ({"disruption": "EvictionByEvictionAPI"}, 60.0, False),
+        ({"disruption": ""}, 60.0, False),
+        ({"deleted_at": None}, 60.0, False),
+    ],
+)
+def test_a_silent_recorder_is_lost_only_where_the_cluster_has_given_its_node_up(
+    changes: dict[str, Any],
+    silent: float | None,
+    has_ended: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    given_up = {"deleted_at": NOW + timedelta(seconds=100), "disruption": "DeletionByTaintManager"}
+
+    assert running(**{**given_up, **changes}).ended(NOW, silent_seconds=silent) is has_ended

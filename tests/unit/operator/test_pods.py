@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from egress_api.app_rules import AppPageRules
+from egress_api.media import FrozenPicture
 from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
 from egress_api.task import EgressTask
 from egress_operator.pods import build_pod, recorder_config, store_folder
 from egress_operator.settings import Settings
-from support.operator_rows import SETTINGS, task
+from support.operator_parts import SETTINGS, task
 
 CONFIG = {
     "taskId": "task",
@@ -21,6 +22,7 @@ CONFIG = {
     "namespace": "media",
     "attempt": 2,
     "finishOnly": False,
+    "controlDir": "/run/egress/control",
     "frozenPicture": "black",
     "maxBytes": 0,
     "createdAt": "2026-11-23T05:11:22.000Z",
@@ -63,6 +65,7 @@ POD: dict[str, Any] = {
         "annotations": {
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             "karpenter.sh/do-not-disrupt": "true",
+            "egress-operator.dev/pause": "false",
         },
         "finalizers": ["egress-operator.dev/results"],
         "ownerReferences": [
@@ -95,13 +98,13 @@ POD: dict[str, Any] = {
                 "key": "node.kubernetes.io/not-ready",
                 "operator": "Exists",
                 "effect": "NoExecute",
-                "tolerationSeconds": 30,
+                "tolerationSeconds": 5,
             },
             {
                 "key": "node.kubernetes.io/unreachable",
                 "operator": "Exists",
                 "effect": "NoExecute",
-                "tolerationSeconds": 30,
+                "tolerationSeconds": 5,
             },
         ],
         "containers": [
@@ -136,6 +139,7 @@ POD: dict[str, Any] = {
                 "volumeMounts": [
                     {"name": "spool", "mountPath": "/spool"},
                     {"name": "tmp", "mountPath": "/tmp"},
+                    {"name": "control", "mountPath": "/run/egress/control", "readOnly": True},
                     {"name": "token", "mountPath": "/run/egress/token", "readOnly": True},
                 ],
             }
@@ -143,6 +147,17 @@ POD: dict[str, Any] = {
         "volumes": [
             {"name": "spool", "emptyDir": {"sizeLimit": "2Gi"}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "512Mi"}},
+            {
+                "name": "control",
+                "downwardAPI": {
+                    "items": [
+                        {
+                            "path": "pause",
+                            "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/pause']"},
+                        }
+                    ]
+                },
+            },
             {
                 "name": "token",
                 "secret": {
@@ -204,8 +219,8 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
         "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
         "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"},
     }
-    recorder["volumeMounts"][2:] = [{"name": "shm", "mountPath": "/dev/shm"}]
-    want["spec"]["volumes"][2:] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}]
+    recorder["volumeMounts"][3:] = [{"name": "shm", "mountPath": "/dev/shm"}]
+    want["spec"]["volumes"][3:] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}]
     assert pod == want
 
 
@@ -257,7 +272,7 @@ def test_a_page_of_an_app_without_rules_has_the_default_ones() -> None:
             {"shm_size": "1Gi"},
             "volumes",
             [
-                *POD["spec"]["volumes"][:2],
+                *POD["spec"]["volumes"][:3],
                 {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
             ],
         ),
@@ -325,6 +340,36 @@ def test_what_an_administrator_sets_stands_in_the_pod(field: str, value: Any, ke
 
     assert spec[key] == want
     assert set(spec) - set(POD["spec"]) == {key}
+
+
+def test_what_a_user_asks_for_reaches_the_recorder() -> None:
+    asked = task(frozen_picture="dimmed", limits={"max_bytes": 1_000_000})
+    config = recorder_config(asked, attempt=1, settings=SETTINGS)
+
+    assert (config.frozen_picture, config.max_bytes) == (FrozenPicture.DIMMED, 1_000_000)
+
+
+def test_a_task_that_is_paused_from_the_start_says_so_on_its_pod() -> None:
+    pod = build_pod(task(pause=True), attempt=1, settings=SETTINGS)
+
+    assert pod["metadata"]["annotations"]["egress-operator.dev/pause"] == "true"
+
+
+def test_who_only_closes_the_lists_needs_no_token_which_may_be_gone() -> None:
+    pod = build_pod(task(), attempt=2, settings=SETTINGS, finish_only=True)
+    config = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
+
+    assert (config.finish_only, config.token_file) == (True, None)
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["spool", "tmp", "control"]
+
+
+def test_a_spool_in_memory() -> None:
+    settings = _changed(recorder={"spool_medium": "Memory", "spool_size": "64Mi"})
+
+    assert build_pod(task(), attempt=1, settings=settings)["spec"]["volumes"][0] == {
+        "name": "spool",
+        "emptyDir": {"sizeLimit": "64Mi", "medium": "Memory"},
+    }
 
 
 def test_an_administrators_labels_do_not_hide_ours() -> None:

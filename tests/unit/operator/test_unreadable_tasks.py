@@ -11,7 +11,7 @@ from egress_operator.keys import TaskKey
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
 from egress_operator.reconciler import Reconciler
-from support.operator_rows import SETTINGS
+from support.operator_parts import SETTINGS
 
 
 class OneTask(Cluster):

@@ -1,0 +1,59 @@
+"""What a recording task's message says: where it is recorded, and what is not as one would wish. Pure.
+
+A sentence is written whenever it changes, so it holds no figure that the status itself would not have written.
+"""
+
+from egress_api.results import LiveReport
+from egress_api.spec import EgressTaskSpec
+from egress_api.states import ConditionStatus, ConditionType
+from egress_api.status import EgressTaskStatus, Gap
+from egress_operator.figures import losses
+from egress_operator.pod_state import PodView
+
+
+def recording_sentence(
+    status: EgressTaskStatus, pod: PodView, spec: EgressTaskSpec, *, live: LiveReport | None, paused: bool
+) -> str:
+    """Return what is the case while a recorder records.
+
+    Args:
+        status: with the figures that are to be written.
+        pod: the recorder's.
+        spec: what is asked for.
+        live: the recorder's report, if it has sent one.
+        paused: whether nothing is recorded, as asked.
+    """
+    verb = "paused" if paused else "recording"
+    parts = [f"{verb} on node {pod.node}{f', attempt {status.attempt}' if status.attempt > 1 else ''}"]
+    if spec.channel is not None and live is not None and live.participants == 0:
+        # A mistyped channel or user records black and silence for hours, and looks like any other recording.
+        parts.append("nobody who is to be recorded sends picture or sound")
+    uploaded = status.condition(ConditionType.UPLOADED)
+    if uploaded is not None and uploaded.status is ConditionStatus.FALSE:
+        parts.append(f"uploads fail ({uploaded.reason}), {size(status.pending_bytes)} wait in the recorder")
+    elif status.pending_bytes:
+        parts.append(f"the store is slow, {size(status.pending_bytes)} wait in the recorder")
+    missing = missing_sentence(status)
+    return "; ".join([*parts, missing] if missing else parts)
+
+
+def missing_sentence(status: EgressTaskStatus) -> str:
+    """Return how much is missing, such as "3.1 s are missing in 2 gaps"; empty when nothing is."""
+    if status.lost_seconds <= 0:
+        return ""
+    return f"{status.lost_seconds:.1f} s are missing in {counted(losses(status.gaps))}"
+
+
+def counted(gaps: list[Gap]) -> str:
+    """Return a number of gaps in words for people."""
+    return f"{len(gaps)} gap{'s' if len(gaps) != 1 else ''}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in binary units, such as 1.4MiB."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if round(value, 1) < 1024:  # noqa: PLR2004 - the step between binary units
+            return f"{value:.1f}{unit}" if unit != "B" else f"{count}B"
+        value /= 1024
+    return f"{value:.1f}GiB"
