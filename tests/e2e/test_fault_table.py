@@ -6,30 +6,51 @@ each test waits for its row's outcome.
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from support.fault_rows import ROWS
+from support.fault_rows import NOBODY, OWN_RTC, OWN_RTC_APP, PEOPLE, ROWS
 from support.faults import Fault, Outcome, Place, running
-from support.publishers import Publishers, publishing, user
+from support.own_rtc import own_rtc
+from support.publishers import publishing, user
 from support.releases import scratch_release
 
 pytestmark = pytest.mark.timeout(900)
 
-CHANNEL = "faults"
-PEOPLE = (user("user1", hue=0, tone=440),)
+SECONDS = 1800
+SHOWN = (user("user1", hue=0, tone=440),)
+RELEASE = {
+    "operator": {"settings": {"pollSeconds": 1}},
+    "gateway": {"enabled": True, "service": {"type": "ClusterIP", "nodePort": None}},
+}
 
 
-@pytest.fixture(scope="module")
-def shown() -> Iterator[Publishers]:
-    """One person who publishes in `CHANNEL` all the time."""
-    with publishing(CHANNEL, PEOPLE, duration_seconds=1800) as people:
-        yield people
+def places(stack: ExitStack, wanted: set[str], *, folder: Path) -> dict[str, Place]:
+    """Set up an operator of its own, and the channels that the picked rows need."""
+    people = {"": "faults", PEOPLE: "faults-people"}
+    there = {
+        name: stack.enter_context(publishing(channel, SHOWN, duration_seconds=SECONDS))
+        for name, channel in people.items()
+        if name in wanted
+    }
+    rtc = stack.enter_context(own_rtc("faults", SHOWN, seconds=SECONDS)) if OWN_RTC in wanted else None
+    sources = {"sources": {OWN_RTC_APP: {"kind": "livekit", "url": rtc.url}}} if rtc else {}
+    tasks = stack.enter_context(scratch_release(values={**RELEASE, **sources}))
+    found = {
+        name: Place(tasks=tasks, channel=people[name], people=SHOWN, folder=folder, publishers=publishers)
+        for name, publishers in there.items()
+    }
+    found[NOBODY] = Place(tasks=tasks, channel="faults-nobody", people=(), folder=folder)
+    if rtc:
+        found[OWN_RTC] = Place(tasks=tasks, channel="faults", people=SHOWN, folder=folder, rtc=rtc)
+    return found
 
 
 @pytest.fixture(scope="module")
 def outcomes(
-    request: pytest.FixtureRequest, shown: Publishers, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[dict[str, Future[Outcome]]]":
     """Every picked row's outcome, by its name; they run from here on, in the tests' order."""
     picked = [
@@ -37,13 +58,13 @@ def outcomes(
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path and "fault" in item.fixturenames
     ]
-    folder = tmp_path_factory.mktemp("faults")
-    with scratch_release(values={"operator": {"settings": {"pollSeconds": 1}}}) as tasks:
-        place = Place(tasks=tasks, channel=CHANNEL, people=PEOPLE, folder=folder)
-        with running(picked, lambda fault: place) as futures:
-            yield futures
+    with ExitStack() as stack:
+        wanted = {fault.place for fault in picked}
+        there = places(stack, wanted, folder=tmp_path_factory.mktemp("faults"))
+        yield stack.enter_context(running(picked, lambda fault: there[fault.place]))
 
 
 @pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)
 def test_a_row_holds(fault: Fault, outcomes: "dict[str, Future[Outcome]]") -> None:
-    assert outcomes[fault.name].result().problems() == []
+    problems = outcomes[fault.name].result().problems()
+    assert not problems, "\n".join(problems)

@@ -6,6 +6,7 @@ tools. Each function fails where there was nothing to break, and waits for nothi
 
 import json
 import signal
+import time
 from functools import cache
 
 from egress_api.constants import RECORDER_CONTAINER
@@ -80,8 +81,23 @@ def evict_pod(run: Run) -> None:
     run.tasks.kubectl.run("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
 
 
-def kill_operator(run: Run) -> None:
-    """Take the operator away at once, as a crash would; its Deployment starts it again."""
+def kill_programs(run: Run) -> None:
+    """Take operator and gateway away at once, as a crash would; their Deployments start them again."""
     run.tasks.kubectl.run(
-        "delete", "pod", "-l", "app.kubernetes.io/component=operator", "--grace-period=0", "--force"
+        "delete",
+        "pod",
+        "-l",
+        "app.kubernetes.io/component in (operator, gateway)",
+        "--grace-period=0",
+        "--force",
     )
+
+
+def container_runs(run: Run) -> bool:
+    """Tell whether the newest Pod's container has started."""
+    return any("running" in each["state"] for each in run.pod()["status"].get("containerStatuses", []))
+
+
+def let_pass(seconds: float) -> None:
+    """Let time go by that is itself what the row is about."""
+    time.sleep(seconds)

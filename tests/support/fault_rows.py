@@ -4,62 +4,188 @@ Whoever adds a row adds a promise: docs/recordings.md shows them all.
 """
 
 import signal
+from typing import Any
 
 from egress_api.states import GapReason
 from support import breaking
-from support.faults import Expected, Fault
+from support.e2e import until
+from support.faults import Expected, Fault, Run
 
-REPLACED_SECONDS = 20.0
-"""A new Pod records within 15 s; the old one loses its open segment and what it had not told the store."""
 CAPTURE_SECONDS = 3.0
 """A new capture joins within that; what the old one had written is kept."""
+HANG_SECONDS = 5.0
+"""So long a capture may be silent."""
+REPLACED_SECONDS = 20.0
+"""A new Pod records within 15 s; an old one that could not end loses its open segment."""
+
+PEOPLE, NOBODY, OWN_RTC = "people", "nobody", "own-rtc"
+"""Places: people who are told what to do, a channel without anybody, an RTC server of its own."""
+OWN_RTC_APP = "own-rtc"
+
+RESTARTED = Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS)
+REPLACED = Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS)
+
+
+def both(run: Run) -> None:
+    """Take the operator and the gateway away, and kill the capture meanwhile."""
+    breaking.kill_programs(run)
+    breaking.signal_capture(run, signal.SIGKILL)
+
+
+def programs_and_pod(run: Run) -> None:
+    """Take the operator and the gateway away, and delete the Pod meanwhile."""
+    breaking.kill_programs(run)
+    breaking.delete_pod(run)
+
+
+def programs_and_recorder(run: Run) -> None:
+    """Take the operator and the gateway away, and kill the recorder meanwhile."""
+    breaking.kill_programs(run)
+    breaking.kill_recorder(run)
+
+
+def twice(run: Run) -> None:
+    """Kill the capture, and the next one too."""
+    breaking.signal_capture(run, signal.SIGKILL)
+    run.records(run.recorded() + 4)
+    breaking.signal_capture(run, signal.SIGKILL)
+
+
+def as_it_starts(run: Run) -> None:
+    """Delete the Pod while it has not joined yet."""
+    until("its container runs", lambda: run.tasks.pods(run.task) and breaking.container_runs(run), seconds=60)
+    breaking.delete_pod(run)
+
+
+def as_it_joins(run: Run) -> None:
+    """Delete the Pod in the moment it is told to record."""
+    run.until_state("PROCESSING")
+    breaking.delete_pod(run)
+
+
+def stop_at_once(run: Run) -> None:
+    """Stop a task whose recorder has not joined yet."""
+    until("it has a Pod", lambda: run.tasks.pods(run.task), seconds=60)
+    run.stop()
+
+
+def stop_while_replaced(run: Run) -> None:
+    """Stop the task in the moment it has no recorder."""
+    breaking.kill_recorder(run)
+    run.stop()
+
+
+def pause(run: Run) -> None:
+    """Pause for some seconds and go on."""
+    run.change(pause=True)
+    run.until("it is paused", lambda status: status.get("reason") == "Paused")
+    breaking.let_pass(3)
+    run.change(pause=False)
+    run.until("it goes on", lambda status: status.get("reason") == "Recording")
+
+
+def pause_twice(run: Run) -> None:
+    """Pause, go on, and pause again."""
+    pause(run)
+    run.records(run.recorded() + 3)
+    pause(run)
+
+
+def begin_paused(run: Run) -> None:
+    """Let a task that was made paused go on."""
+    run.until("it is paused", lambda status: status.get("reason") == "Paused")
+    run.change(pause=False)
+
+
+def die_while_paused(run: Run) -> None:
+    """Kill the capture while it leaves out what comes."""
+    run.change(pause=True)
+    run.until("it is paused", lambda status: status.get("reason") == "Paused")
+    breaking.signal_capture(run, signal.SIGKILL)
+    breaking.let_pass(4)
+    run.change(pause=False)
+
+
+def restart_rtc(run: Run) -> None:
+    """Restart the RTC server: every connection breaks, and the rooms are gone."""
+    assert run.place.rtc is not None
+    run.place.rtc.restart()
+
+
+def come_and_go(run: Run) -> None:
+    """Have somebody stand still, go, and come back with a picture of another size and codec."""
+    people = run.place.publishers
+    assert people is not None
+    for action in ("freeze", "thaw", "republish=h264:320x180", "leave", "join"):
+        people.act("user1", action)
+        run.records(run.recorded() + 2)
+
+
+def nothing(_: Run) -> None:
+    """Make no fault: the row is about an end that comes by itself."""
+
+
+def row(name: str, says: str, make: Any, expected: Expected | None = None, **more: Any) -> Fault:
+    """Write a row in one line."""
+    return Fault(name=name, says=says, make=make, expected=expected or Expected(), **more)
+
 
 CAPTURE = [
-    Fault(
-        name="capture killed",
-        says="The capture process is killed (SIGKILL)",
-        make=lambda run: breaking.signal_capture(run, signal.SIGKILL),
-        expected=Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS),
-    ),
-    Fault(
-        name="capture crashes",
-        says="The capture process crashes (SIGSEGV)",
-        make=lambda run: breaking.signal_capture(run, signal.SIGSEGV),
-        expected=Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS),
-    ),
-    Fault(
-        name="capture hangs",
-        says="The capture process stands still (SIGSTOP)",
-        make=lambda run: breaking.signal_capture(run, signal.SIGSTOP),
-        expected=Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=5 + CAPTURE_SECONDS),
-    ),
-]
-
+    row("capture killed", "The capture process is killed (SIGKILL)",
+        lambda run: breaking.signal_capture(run, signal.SIGKILL), RESTARTED),
+    row("capture crashes", "The capture process crashes (SIGSEGV)",
+        lambda run: breaking.signal_capture(run, signal.SIGSEGV), RESTARTED),
+    row("capture hangs", "The capture process stands still (SIGSTOP)",
+        lambda run: breaking.signal_capture(run, signal.SIGSTOP),
+        Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=HANG_SECONDS + CAPTURE_SECONDS)),
+    row("capture killed twice", "The capture process is killed, and the next one as well", twice,
+        Expected(gaps=(GapReason.CAPTURE_RESTARTED,) * 2, lost_seconds=2 * CAPTURE_SECONDS)),
+]  # fmt: skip
 POD = [
-    Fault(
-        name="recorder killed",
-        says="The recorder's container is killed on its node",
-        make=breaking.kill_recorder,
-        expected=Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS),
-    ),
-    Fault(
-        name="Pod deleted",
-        says="The Pod is deleted (`kubectl delete pod`)",
-        make=breaking.delete_pod,
-        expected=Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS),
-    ),
-    Fault(
-        name="Pod deleted at once",
-        says="The Pod is deleted without grace (`--grace-period=0 --force`)",
-        make=lambda run: breaking.delete_pod(run, at_once=True),
-        expected=Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS),
-    ),
-    Fault(
-        name="Pod evicted",
-        says="The Pod is evicted (Eviction API)",
-        make=breaking.evict_pod,
-        expected=Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS),
-    ),
-]
+    row("recorder killed", "The recorder's container is killed on its node", breaking.kill_recorder, REPLACED),
+    row("Pod deleted", "The Pod is deleted (`kubectl delete pod`)", breaking.delete_pod, REPLACED),
+    row("Pod deleted at once", "The Pod is deleted without grace (`--grace-period=0 --force`)",
+        lambda run: breaking.delete_pod(run, at_once=True), REPLACED),
+    row("Pod evicted", "The Pod is evicted (Eviction API, as by a drain)", breaking.evict_pod, REPLACED),
+    row("Pod deleted as it starts", "The Pod is deleted before it has joined", as_it_starts,
+        Expected(attempts=2), before=0),
+    row("Pod deleted as it joins", "The Pod is deleted in the moment it begins to record", as_it_joins,
+        REPLACED, before=0),
+]  # fmt: skip
+PROGRAMS = [
+    row("operator killed", "Operator and gateway are killed", breaking.kill_programs),
+    row("operator and capture killed", "Operator, gateway and the capture process are killed together", both, RESTARTED),
+    row("operator killed, Pod deleted", "Operator and gateway are killed, and the Pod is deleted", programs_and_pod, REPLACED),
+    row("operator and recorder killed", "Operator, gateway and the recorder's container are killed together",
+        programs_and_recorder, REPLACED),
+]  # fmt: skip
+SOURCE = [
+    row("RTC server restarted", "The RTC server is killed and starts again", restart_rtc,
+        Expected(gaps=(GapReason.SOURCE_LOST,), lost_seconds=15.0), place=OWN_RTC, app=OWN_RTC_APP),
+    row("people come and go", "Somebody's picture stands still, goes, and comes back with another size and codec",
+        come_and_go, place=PEOPLE, clock=False),
+]  # fmt: skip
+ENDS = [
+    row("stopped as it starts", "Stop, before the recorder has joined", stop_at_once,
+        Expected(reason="StoppedBeforeStart", recording=False), before=0, after=0),
+    row("stopped without a recorder", "Stop, while the Pod is being replaced", stop_while_replaced,
+        Expected(attempts=2), after=0),
+    row("no retries left", "The recorder's container is killed, and `retryLimit` is 0", breaking.kill_recorder,
+        Expected(state="FAILED", reason="RecorderFailed", attempts=2), after=0, spec={"retryLimit": 0}),
+    row("maxDuration", "`limits.maxDurationSeconds` is reached", nothing,
+        Expected(reason="MaxDurationReached"), after=0, spec={"limits": {"maxDurationSeconds": 8}}),
+    row("maxBytes", "`limits.maxBytes` is reached", nothing,
+        Expected(reason="MaxBytesReached"), after=0, spec={"limits": {"maxBytes": 500_000}}),
+    row("idleTimeout", "Nobody has published for `limits.idleTimeoutSeconds`", nothing,
+        Expected(reason="IdleTimeout"), after=0, spec={"limits": {"idleTimeoutSeconds": 6}}, place=NOBODY),
+]  # fmt: skip
+PAUSES = [
+    row("paused", "Pause and resume", pause, Expected(gaps=(GapReason.PAUSED,))),
+    row("paused twice", "Pause and resume, twice", pause_twice, Expected(gaps=(GapReason.PAUSED,) * 2)),
+    row("paused from the start", "Made with `pause: true`, resumed later", begin_paused, before=0,
+        spec={"pause": True}),
+    row("killed while paused", "The capture process is killed during a pause", die_while_paused,
+        Expected(gaps=(GapReason.PAUSED,))),
+]  # fmt: skip
 
-ROWS = [*CAPTURE, *POD]
+ROWS = [*CAPTURE, *POD, *PROGRAMS, *SOURCE, *ENDS, *PAUSES]

@@ -17,6 +17,7 @@ from typing import Any
 from egress_api.constants import API_VERSION, ATTEMPT_LABEL, KIND, TOKEN_KEY
 from egress_api.states import GapReason
 from support.e2e import APP, Tasks, request_id, until
+from support.own_rtc import OwnRtc
 from support.publishers import Publishers, recorder_token
 from support.recording import Recording
 from support.recording_clock import clock_problems, gap_problems
@@ -91,6 +92,8 @@ class Place:
     """Below it each recording is downloaded, in a folder with its task's name."""
     publishers: Publishers | None = None
     """Those people's Pod, where a row has them do something."""
+    rtc: OwnRtc | None = None
+    """The RTC server, where it is the place's own."""
 
 
 @dataclass(kw_only=True)
