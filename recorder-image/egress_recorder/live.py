@@ -68,6 +68,7 @@ class Live:
         """Return the body of /status."""
         book = self.recording
         files = book.files(playlist_sha256=self.playlist_sha256) if book else []
+        error = self.uploads.last_error if self.uploads else None
         return LiveReport(
             attempt=self.config.attempt,
             joined_at=self.joined_at,
@@ -82,7 +83,8 @@ class Live:
             page=self.page.report() if self.config.layout is Layout.FREESTYLE else None,
             phase=self.phase,
             pending_bytes=book.pending_bytes if book else 0,
-            upload_error=str(self.uploads.last_error or "") if self.uploads else "",
+            upload_error=str(error or ""),
+            upload_reason=error.reason if error else "",
             paused=book.paused if book else False,
             participants=self.people.active,
         )
