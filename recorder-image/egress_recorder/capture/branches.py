@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from egress_recorder.capture.pipeline import source_video_caps
+from egress_recorder.capture.pipeline import FROZEN_AFTER, source_video_caps
 from egress_recorder.capture.timing import AudioTimeline, VideoTimeline
+
+DIMMED_ALPHA = 0.4
+"""Over black: dark enough that nobody takes an old picture for a live one."""
 
 UPRIGHT, CLOCKWISE, UPSIDE_DOWN, COUNTER_CLOCKWISE = range(4)
 """Quarter turns that a picture needs, in WebRTC's numbering."""
@@ -58,6 +61,9 @@ class VideoFeed:
         """Called by the mixer with the height, in pixels, at which the picture is shown."""
         self.on_slot: Callable[[int], None] = lambda _slot: None
         """Told by a screen's source which slot of the recording its next picture is for."""
+        self.seen_at: int | None = None
+        """When the newest picture came, in nanoseconds of CLOCK_MONOTONIC."""
+        self.dimmed = False
         self._timeline = timeline
         self._lock = threading.Lock()
         self._open = True
@@ -65,7 +71,12 @@ class VideoFeed:
     def admit(self, shape: Shape, *, timestamp_us: int, now: int, caps: Callable[[str], Any]) -> int | None:
         """Give the next picture's running time, or None if it is not wanted; sees to a change of shape."""
         with self._lock:
-            pts = self._timeline.stamp(timestamp_us=timestamp_us, now=now) if self._open else None
+            if not self._open:
+                return None
+            self.seen_at = now
+            if self.dimmed:
+                self._light(dimmed=False)
+            pts = self._timeline.stamp(timestamp_us=timestamp_us, now=now)
             if pts is None:
                 return None
             if shape != self.shape:
@@ -76,6 +87,23 @@ class VideoFeed:
                 self.shape = shape
                 self.on_shape()
             return pts
+
+    def dim_if_frozen(self, *, now: int) -> None:
+        """Darken the last picture when none has come for a while; the next one is bright again."""
+        with self._lock:
+            frozen = self.seen_at is not None and now - self.seen_at >= FROZEN_AFTER
+            if self._open and frozen and not self.dimmed:
+                self._light(dimmed=True)
+
+    @property
+    def alpha(self) -> float:
+        """How bright it is shown."""
+        return DIMMED_ALPHA if self.dimmed else 1.0
+
+    def _light(self, *, dimmed: bool) -> None:
+        self.dimmed = dimmed
+        if self.pad is not None:
+            self.pad.set_property("alpha", self.alpha)
 
     def show_later(self, shift: int) -> None:
         """Show pictures so many nanoseconds after their own time, from now on, gently."""

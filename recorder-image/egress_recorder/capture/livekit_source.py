@@ -32,6 +32,7 @@ from egress_recorder.capture.livekit_words import (
 )
 from egress_recorder.capture.logs import hide
 from egress_recorder.capture.sources import Stage
+from egress_recorder.capture.timing import SECOND
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ SETTLING_SECONDS = 10.0
 SETTLING_STEP_SECONDS = 0.25
 """A track that has just come brings a burst, which NetEq first holds back and then plays off: look more often."""
 SOUND, CAMERA, OTHER = range(3)
+FROZEN_TRACK_SECONDS = 10.0
+"""No picture for so long, of a camera that is on: perhaps it is only the way here that is broken."""
 
 
 @dataclass(kw_only=True)
@@ -52,10 +55,21 @@ class _Live:
     feed: Feed
     close: CloseTap
     track: Any
+    publication: Any
     since: float = field(default_factory=time.monotonic)
     quality: int | None = None
     measured: tuple[Receipt, Receipt] | None = None
     """What had been received at the last but one look, and at the last."""
+    height: int = 0
+    """At which it is shown."""
+    renewed: bool = False
+    """Whether it was subscribed to anew since its last picture."""
+    renewing: bool = False
+
+    def quiet_seconds(self) -> float:
+        """Say for how long no picture has come."""
+        seen = self.feed.seen_at if isinstance(self.feed, VideoFeed) else None
+        return time.monotonic() - max(self.since, (seen or 0) / SECOND)
 
 
 class LiveKitSource:
@@ -193,8 +207,10 @@ class LiveKitSource:
         """Make what is on the stage agree with what the track is now."""
         wanted = self._wanted(participant.identity) and not self._leaving
         track = publication.track
-        if wanted and track is not None and publication.subscribed and not publication.muted:
-            live = self._live.get(publication.sid)
+        live = self._live.get(publication.sid)
+        if wanted and live is not None and live.renewing and not publication.muted:
+            self._renew(live)
+        elif wanted and track is not None and publication.subscribed and not publication.muted:
             if live is not None and live.track is not track:  # joined anew: nothing comes from the old one
                 self._off(publication.sid)
             if publication.sid not in self._live:
@@ -212,14 +228,18 @@ class LiveKitSource:
             video.show_later(FIRST_GUESS)
             video.on_cell = lambda height: self._choose_layer(publication, height)
             close = self._taps.video(track, video)
-            self._live[publication.sid] = _Live(identity=identity, feed=video, close=close, track=track)
+            self._live[publication.sid] = _Live(
+                identity=identity, feed=video, close=close, track=track, publication=publication
+            )
             self._emit(Participant(identity=identity, change=Change.VIDEO_ON))
         elif publication.kind == rtc.TrackKind.KIND_AUDIO:
             audio = self._stage.add_audio()
             close = self._taps.audio(
                 track, audio, sample_rate=self._config.sample_rate, channels=self._config.channels
             )
-            self._live[publication.sid] = _Live(identity=identity, feed=audio, close=close, track=track)
+            self._live[publication.sid] = _Live(
+                identity=identity, feed=audio, close=close, track=track, publication=publication
+            )
             self._emit(Participant(identity=identity, change=Change.AUDIO_ON))
 
     def _off(self, sid: str) -> None:
@@ -238,6 +258,8 @@ class LiveKitSource:
         """Ask the server for the smallest simulcast layer that fills the cell: less to decode, copy and scale."""
         live = self._live.get(publication.sid)
         full = publication.height
+        if live is not None:
+            live.height = height
         if live is None or not publication.simulcasted or not full:
             return
         quality = rtc.VideoQuality.VIDEO_QUALITY_HIGH
@@ -249,9 +271,37 @@ class LiveKitSource:
             live.quality = quality
             publication.set_video_quality(quality)
 
+    def _look_for_frozen(self) -> None:
+        """Subscribe anew, once, to a camera that is on and of which no picture comes; its place is kept."""
+        for live in self._live.values():
+            if not isinstance(live.feed, VideoFeed) or live.renewing:
+                continue
+            if live.quiet_seconds() < FROZEN_TRACK_SECONDS:
+                live.renewed = False
+            elif not live.renewed:
+                live.renewed = live.renewing = True
+                seconds = f"{FROZEN_TRACK_SECONDS:g} s"
+                self._warn(
+                    "TrackFrozen",
+                    f"No picture has come from {live.identity} for {seconds}, though the camera is on: subscribing anew.",
+                )
+                live.publication.set_subscribed(False)
+
+    def _renew(self, live: _Live) -> None:
+        """Go on with a renewal: the old track is gone, or the new one is there."""
+        track = live.publication.track
+        if track is None or not live.publication.subscribed:
+            live.publication.set_subscribed(True)
+        elif track is not live.track and self._taps is not None and isinstance(live.feed, VideoFeed):
+            live.close()
+            live.close, live.track = self._taps.video(track, live.feed), track
+            live.quality, live.measured, live.renewing = None, None, False
+            self._choose_layer(live.publication, live.height)
+
     async def _keep_in_step(self) -> None:
-        """Hold everybody's pictures back to where their sound is."""
+        """Hold everybody's pictures back to where their sound is, and look after those that stand still."""
         while True:
+            self._look_for_frozen()
             youngest = max((live.since for live in self._live.values()), default=0.0)
             settling = time.monotonic() - youngest < SETTLING_SECONDS
             await asyncio.sleep(SETTLING_STEP_SECONDS if settling else STEP_SECONDS)

@@ -7,6 +7,7 @@ Must not: block (a request pad is released here, never in a streaming thread), t
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from egress_recorder.capture.stills import StillFrames
 from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTimeline
 
 EVEN_TOLERANCE = 15 * MILLISECOND
+DIM_CHECK_SECONDS = 0.5
 
 
 class Mixer:
@@ -41,6 +43,9 @@ class Mixer:
         self._stills: StillFrames | None = None
         self.on_broken: Callable[[str], None] = lambda _name: None
         """Called with a feed's name after its branch has failed and has been removed."""
+        self._dimming: asyncio.TimerHandle | None = None
+        if config.frozen_picture == "dimmed" and config.page is None:
+            self._dim_frozen()
 
     @property
     def base_time(self) -> int:
@@ -63,7 +68,7 @@ class Mixer:
             feed.on_slot = self._stills.new_picture
         pad = self._compositor.request_pad_simple("sink_%u")
         pad.set_property("alpha", 0.0)  # nothing is shown before the first reflow says where
-        if not screen:  # a page may well stand still
+        if not screen and self._dimming is None:  # a page may well stand still
             pad.set_property("max-last-buffer-repeat", FROZEN_AFTER)
         self._attach(feed, pad)
         return feed
@@ -115,6 +120,8 @@ class Mixer:
 
     def close(self) -> None:
         """Accept no more frames; what is queued still flows out."""
+        if self._dimming is not None:
+            self._dimming.cancel()
         for feed in self._feeds.values():
             feed.close()
 
@@ -130,6 +137,12 @@ class Mixer:
         self._pipeline.add(feed.bin)
         feed.bin.get_static_pad("src").link(pad)
         feed.bin.sync_state_with_parent()
+
+    def _dim_frozen(self) -> None:
+        for feed in self._feeds.values():
+            if isinstance(feed, VideoFeed):
+                feed.dim_if_frozen(now=time.monotonic_ns())
+        self._dimming = self._loop.call_later(DIM_CHECK_SECONDS, self._dim_frozen)
 
     def _reflow_soon(self) -> None:
         self._loop.call_soon_threadsafe(self._reflow)
@@ -148,7 +161,7 @@ class Mixer:
             # the pad's own size only matters for the few frames that are still on their way in the old one
             for name, value in (
                 ("xpos", place.x), ("ypos", place.y), ("width", place.width), ("height", place.height),
-                ("zorder", 1), ("alpha", 1.0),
+                ("zorder", 1), ("alpha", feed.alpha),
             ):  # fmt: skip
                 feed.pad.set_property(name, value)
             feed.on_cell(place.height)

@@ -16,7 +16,7 @@ MIX_LATENCY = 300 * MILLISECOND
 """How long the mixers wait for somebody's frame before they go on without it. Nobody watches live."""
 
 FROZEN_AFTER = 5 * SECOND
-"""A picture that stands still for so long is a dead connection: black instead."""
+"""A picture that stands still for so long is a dead connection: black instead, or dimmed."""
 
 
 def video_caps(*, width: int, height: int) -> str:
