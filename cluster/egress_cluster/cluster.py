@@ -120,6 +120,10 @@ class Cluster:
         """End a node at once, with all that runs on it; its disk stays."""
         self._engine.docker("kill", node, settings=self._settings)
 
+    def freeze(self, node: str) -> None:
+        """Stop every process of a node where it is, until it is started again."""
+        self._engine.docker("pause", node, settings=self._settings)
+
     def start(self, node: str) -> None:
         """Have a node's container running; the kubelet finds back by itself."""
         match self.node_states()[node]:

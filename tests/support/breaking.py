@@ -9,12 +9,13 @@ import signal
 import time
 from functools import cache
 
-from egress_api.constants import RECORDER_CONTAINER
+from egress_api.constants import RECORDER_CONTAINER, TASK_LABEL
 from egress_cluster import engine
 from egress_cluster.cluster import Cluster
 from support.faults import Run
 from support.kubectl import cluster_settings
 
+DRAIN_SECONDS = 60
 CAPTURE = "egress_recorder.capture"
 SEND = """
 import os, pathlib, sys
@@ -91,6 +92,31 @@ def kill_programs(run: Run) -> None:
         "--grace-period=0",
         "--force",
     )
+
+
+def drain(run: Run) -> None:
+    """Drain the Pod's node, as before its maintenance; nothing but this task's Pod has to go."""
+    run.tasks.kubectl.run(
+        "drain", node_of(run), f"--pod-selector={TASK_LABEL}={run.task}", "--delete-emptydir-data", "--force",
+        "--ignore-daemonsets", f"--timeout={DRAIN_SECONDS}s", timeout_seconds=DRAIN_SECONDS + 10,
+    )  # fmt: skip
+
+
+def cut_power(run: Run) -> None:
+    """End the Pod's node at once, with all that runs on it."""
+    cluster().cut_power(node_of(run))
+
+
+def freeze_node(run: Run) -> None:
+    """Have the Pod's node stand still: it answers nobody, and comes back with all that ran on it."""
+    cluster().freeze(node_of(run))
+
+
+def node_of(run: Run) -> str:
+    """Name the node that the Pod is on: one that a test may take away."""
+    name = str(run.pod()["spec"]["nodeName"])
+    assert name in cluster().spares(), f"{run.task} runs on {name}, which is no spare node"
+    return name
 
 
 def container_runs(run: Run) -> bool:

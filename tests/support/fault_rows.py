@@ -18,8 +18,13 @@ HANG_SECONDS = 5.0
 REPLACED_SECONDS = 20.0
 """A new Pod records within 15 s; an old one that could not end loses its open segment."""
 
-PEOPLE, NOBODY, OWN_RTC = "people", "nobody", "own-rtc"
-"""Places: people who are told what to do, a channel without anybody, an RTC server of its own."""
+REPLACED_LATE_SECONDS = 90.0
+LOST_SECONDS = 45.0
+"""A node's silence counts as its loss after 16 s in the tests' cluster (50 s where nobody set it); a new Pod records
+within 15 s of that."""
+
+PEOPLE, NOBODY, OWN_RTC, SPARE = "people", "nobody", "own-rtc", "spare"
+"""Places: people who are told what to do, a channel without anybody, an RTC server of its own, a node of its own."""
 OWN_RTC_APP = "own-rtc"
 
 RESTARTED = Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS)
@@ -121,6 +126,16 @@ def come_and_go(run: Run) -> None:
         run.records(run.recorded() + 2)
 
 
+def vanish(run: Run) -> None:
+    """Have the node stand still until another has taken over, then come back with the old recorder on it."""
+    node = breaking.node_of(run)
+    breaking.freeze_node(run)
+    run.until("it is replaced", lambda status: status.get("attempt") == 2, seconds=REPLACED_LATE_SECONDS)
+    run.until_state("PROCESSING", seconds=REPLACED_LATE_SECONDS)
+    run.records(run.recorded() + 2)
+    breaking.cluster().start(node)
+
+
 def nothing(_: Run) -> None:
     """Make no fault: the row is about an end that comes by itself."""
 
@@ -187,5 +202,14 @@ PAUSES = [
     row("killed while paused", "The capture process is killed during a pause", die_while_paused,
         Expected(gaps=(GapReason.PAUSED,))),
 ]  # fmt: skip
+NODES = [
+    row("node drained", "The node is drained", breaking.drain, REPLACED, place=SPARE),
+    row("node loses power", "The node loses power", breaking.cut_power,
+        Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=LOST_SECONDS), place=SPARE),
+    row("node vanishes and comes back", "The node is cut off, and comes back when it has been replaced",
+        vanish,
+        Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=LOST_SECONDS), place=SPARE),
+]  # fmt: skip
+"""One after the other: there is one such node."""
 
 ROWS = [*CAPTURE, *POD, *PROGRAMS, *SOURCE, *ENDS, *PAUSES]
