@@ -7,16 +7,19 @@ its own: small pictures and short segments, for a node has two cores. How a thin
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from egress_api.constants import API_VERSION, ATTEMPT_LABEL, KIND, TOKEN_KEY
 from egress_api.states import GapReason
 from support.e2e import APP, Tasks, request_id, until
+from support.kubectl import Kubectl
 from support.own_rtc import OwnRtc
 from support.publishers import Publishers, recorder_token
 from support.recording import Recording
@@ -32,6 +35,7 @@ HOLE_SECONDS = 0.5
 CLOCK_SECONDS = 0.3
 """By which a segment's middle picture may be late or early against the others: four recorders share two cores."""
 ROUNDING_SECONDS = 0.1
+POLL_SECONDS = 0.5
 GOES_ON_SECONDS = 90
 END_SECONDS = 120
 ENDED = frozenset({"STOPPED", "FAILED", "TIMEOUT"})
@@ -81,6 +85,26 @@ class Fault:
     """Whether the people's own clock is held against the recording's all along."""
 
 
+class Seen:
+    """The statuses of a namespace's tasks, asked for once for all who wait: each kubectl costs a tenth of a second
+    of a core, and the recordings need those."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._lock = threading.Lock()
+        self._at = -POLL_SECONDS
+        self._statuses: dict[str, dict[str, Any]] = {}
+
+    def status(self, task: str) -> dict[str, Any]:
+        """Return a task's status; it is at most a quarter of a second old."""
+        with self._lock:
+            if self._at < time.monotonic() - POLL_SECONDS / 2:
+                self._at = time.monotonic()
+                found = self._tasks.all_of("egresstask")
+                self._statuses = {each["metadata"]["name"]: each.get("status", {}) for each in found}
+            return self._statuses.get(task, {})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where rows run: an operator's tasks and a channel in which people publish all the time."""
@@ -94,6 +118,11 @@ class Place:
     """Those people's Pod, where a row has them do something."""
     rtc: OwnRtc | None = None
     """The RTC server, where it is the place's own."""
+
+    @property
+    def seen(self) -> Seen:
+        """What is known of its tasks, the same for all who record there."""
+        return _seen(self.tasks.kubectl.namespace)
 
 
 @dataclass(kw_only=True)
@@ -113,7 +142,7 @@ class Run:
 
     def status(self) -> dict[str, Any]:
         """Return the task's status."""
-        return dict(self.tasks.get(self.task).get("status", {}))
+        return self.place.seen.status(self.task)
 
     def pod(self) -> dict[str, Any]:
         """Return the newest attempt's Pod."""
@@ -127,11 +156,11 @@ class Run:
 
     def recorded(self) -> float:
         """Return the seconds that are in the store."""
-        return sum(file["durationSeconds"] for file in self.status().get("files", []))
+        return _recorded(self.status())
 
     def records(self, seconds: float, *, within: float = GOES_ON_SECONDS) -> None:
         """Wait until at least so many seconds are in the store."""
-        until(f"{self.task} has recorded {seconds:.1f} s", lambda: self._has(seconds), seconds=within)
+        self.until(f"it has recorded {seconds:.1f} s", lambda it: _recorded(it) >= seconds, seconds=within)
 
     def until(self, what: str, probe: Callable[[dict[str, Any]], object], *, seconds: float = 60) -> None:
         """Wait until the status is so; a task that ended will never be."""
@@ -142,11 +171,12 @@ class Run:
             assert found or status.get("state") not in ENDED, f"{self.task} ended before {what}: {status}"
             return found
 
-        until(f"{self.task}: {what}", ask, seconds=seconds)
+        until(f"{self.task}: {what}", ask, seconds=seconds, every=POLL_SECONDS)
 
     def until_state(self, *states: str, seconds: float = 60) -> dict[str, Any]:
-        """Wait until the task is in one of the states."""
-        return self.tasks.until_state(self.task, *states, seconds=seconds)
+        """Wait until the task is in one of the states, and return it."""
+        self.until(" or ".join(states), lambda status: status.get("state") in states, seconds=seconds)
+        return self.tasks.get(self.task)
 
     def change(self, **spec: Any) -> None:
         """Change fields of the task's spec."""
@@ -156,12 +186,6 @@ class Run:
     def stop(self) -> None:
         """Ask the task to end."""
         self.change(stop=True)
-
-    def _has(self, seconds: float) -> bool:
-        status = self.status()
-        recorded = sum(file["durationSeconds"] for file in status.get("files", []))
-        assert recorded >= seconds or status.get("state") not in ENDED, f"{self.task} ended: {status}"
-        return recorded >= seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +313,15 @@ def begin(fault: Fault, place: Place) -> Run:
     task = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     place.tasks.kubectl.apply(secret, task)
     return Run(fault=fault, place=place, task=name)
+
+
+@cache
+def _seen(namespace: str) -> Seen:
+    return Seen(Tasks(Kubectl(namespace=namespace)))
+
+
+def _recorded(status: dict[str, Any]) -> float:
+    return float(sum(file["durationSeconds"] for file in status.get("files", [])))
 
 
 def _what_is_there(run: Run) -> str:
