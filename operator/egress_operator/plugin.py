@@ -1,4 +1,4 @@
-"""`kubectl egress`: tasks at a glance, shown, stopped, waited for, from anywhere that kubectl works.
+"""`kubectl egress`: tasks at a glance, shown, paused, stopped, waited for, from anywhere that kubectl works.
 
 In: arguments, and what kubectl answers as JSON. Out: text, and an exit code that scripts can go by: 0 when it is as
 wanted, else 1. Everything goes through kubectl, so kubeconfig, context, credentials and rights are its own, and so
@@ -112,12 +112,27 @@ def _show(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _pause(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
+    task, wanted = kubectl.task(arguments.name), arguments.pause
+    if has_ended(task) or task.spec.stop:
+        what = "has ended" if has_ended(task) else "was asked to stop"
+        raise PluginError(f"too late, it {what}: {sentence(task)}")
+    _patch(kubectl, arguments.name, {"pause": wanted})
+    asked = "to pause: nothing is recorded" if wanted else "to go on, in the same playlist,"
+    _say(f"{task.metadata.name} was asked {asked} from now on")
+    return 0
+
+
+def _patch(kubectl: Kubectl, name: str, spec: dict[str, bool]) -> EgressTask:
+    patch = json.dumps({"spec": spec})
+    answer = kubectl.run("patch", RESOURCE, name, "--type=merge", f"--patch={patch}", "--output=json")
+    return read(json.loads(answer))
+
+
 def _stop(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
     name = arguments.name
     kubectl.resource(name)  # for the sentence when there is none
-    patch = json.dumps({"spec": {"stop": True}})
-    answer = kubectl.run("patch", RESOURCE, name, "--type=merge", f"--patch={patch}", "--output=json")
-    task = read(json.loads(answer))
+    task = _patch(kubectl, name, {"stop": True})
     if arguments.wait is None and not has_ended(task):
         _say(f"{name} was asked to stop; `kubectl egress wait {name}` waits for its end")
         return 0
@@ -198,6 +213,8 @@ def parser() -> argparse.ArgumentParser:
     listed.add_argument("--app", metavar="ID", help="only of this app")
     listed.add_argument("--state", type=str.upper, choices=[state.value for state in State])
     command("show", _show, "all that is known of a task: why, when, conditions, files")
+    command("pause", _pause, "leave out what comes, until resume").set_defaults(pause=True)
+    command("resume", _pause, "record again, in the same playlist").set_defaults(pause=False)
     stop = command("stop", _stop, "end a recording; with --wait, exit code 0 says that it is STOPPED")
     stop.add_argument("--wait", nargs="?", type=_duration, const=WAIT_SECONDS, metavar="SECONDS")
     wait = command("wait", _wait, "wait for a task; over at once when it ends otherwise (exit code 1)")

@@ -74,8 +74,11 @@ class World:
         return await self.cluster.request("POST", tasks_path(self.namespace), body=body)
 
     async def stop_task(self, name: str) -> None:
+        await self.patch_task(name, stop=True)
+
+    async def patch_task(self, name: str, **spec: Any) -> None:
         path = tasks_path(self.namespace, name)
-        await self.cluster.request("PATCH", path, body={"spec": {"stop": True}}, content_type=MERGE_PATCH)
+        await self.cluster.request("PATCH", path, body={"spec": spec}, content_type=MERGE_PATCH)
 
     async def delete_task(self, name: str) -> None:
         await self.cluster.request("DELETE", tasks_path(self.namespace, name))
@@ -143,6 +146,22 @@ class World:
 
         await self.until(f"the end of Pod {name}", look)
 
+    async def until_told(self, name: str, pause: str) -> None:
+        """Wait until the Pod's annotation says `pause`: the kubelet would write it into the recorder's file."""
+
+        async def look() -> bool:
+            pod = await self.pod(name)
+            return pod is not None and pod["metadata"]["annotations"]["egress-operator.dev/pause"] == pause
+
+        await self.until(f"pause={pause} on Pod {name}", look)
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        """Return a task's Events, the oldest first."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        found = [event async for event in self.cluster.listed(path)]
+        found = [event for event in found if event["regarding"]["name"] == name]
+        return sorted(found, key=lambda event: event["eventTime"])
+
     async def until_deleting(self, name: str) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             pod = await self.pod(name)
@@ -185,6 +204,19 @@ class World:
             "lastTransitionTime": stamp(),
         }
         await self.pod_status(name, phase="Pending", conditions=[condition])
+
+    async def give_node_up(self, name: str) -> None:
+        """What the cluster does to a Pod whose node has been silent for too long."""
+        now = stamp()
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByTaintManager",
+            "lastTransitionTime": now,
+        }
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": now}
+        await self.pod_status(name, conditions=[condition, ready])
+        await self.delete_pod(name)
 
     async def run_pod(self, name: str, *, ready: bool = True) -> None:
         now = stamp()

@@ -137,6 +137,29 @@ def test_stop_without_a_wait_only_asks(person: Person) -> None:
     assert person.task("one")["spec"]["stop"] is True
 
 
+def test_pause_and_resume_ask_for_it_again_and_again(person: Person) -> None:
+    person.creates("one")
+    for command, wanted, words in [
+        ("pause", True, "one was asked to pause: nothing is recorded from now on\n"),
+        ("pause", True, "one was asked to pause: nothing is recorded from now on\n"),
+        ("resume", False, "one was asked to go on, in the same playlist, from now on\n"),
+    ]:
+        done = person.egress(command, "one")
+        assert (done.returncode, done.stdout) == (0, words), done.stderr
+        assert person.task("one")["spec"].get("pause", False) is wanted
+
+
+def test_pause_comes_too_late_for_a_task_that_is_to_stop_or_has_ended(person: Person) -> None:
+    person.creates("one", stop=True)
+    done = person.egress("pause", "one")
+    assert (done.returncode, done.stderr) == (
+        1, "kubectl egress: too late, it was asked to stop: one is ENQUEUED: no operator has seen it yet\n",
+    )  # fmt: skip
+    person.writes_status("one", **STOPPED)
+    assert "too late, it has ended" in person.egress("resume", "one").stderr
+    assert not person.task("one")["spec"].get("pause", False)
+
+
 @pytest.mark.parametrize(("end", "code"), [(STOPPED, 0), (FAILED, 1)])
 def test_stop_waits_for_the_end_and_its_code_says_which(
     person: Person, end: dict[str, Any], code: int
@@ -192,7 +215,7 @@ def test_logs_come_from_the_recorders_pod(person: Person) -> None:
     assert "a recorder's log goes with its Pod" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["show", "stop", "wait", "logs"])
+@pytest.mark.parametrize("command", ["show", "pause", "resume", "stop", "wait", "logs"])
 def test_no_such_task_names_the_namespace(person: Person, command: str) -> None:
     done = person.egress(command, "nobody")
     assert done.returncode == 1

@@ -108,17 +108,14 @@ async def test_one_event_per_change_of_state(world: World) -> None:
         await world.end_pod("told-1", message=summary())
         await world.until_state("told", "STOPPED")
 
-        async def events() -> list[str]:
-            path = f"/apis/events.k8s.io/v1/namespaces/{world.namespace}/events"
-            found = [event async for event in world.cluster.listed(path)]
-            found = [event for event in found if event["regarding"]["name"] == "told"]
-            return [event["action"] for event in sorted(found, key=lambda event: event["eventTime"])]
+        async def actions() -> list[str]:
+            return [event["action"] for event in await world.events("told")]
 
         async def all_told() -> bool:
-            return len(await events()) >= 4
+            return len(await actions()) >= 4
 
         await world.until("four Events", all_told)
-        assert await events() == ["ENQUEUED", "PROCESSING", "STOPPING", "STOPPED"]
+        assert await actions() == ["ENQUEUED", "PROCESSING", "STOPPING", "STOPPED"]
 
 
 async def test_stop_before_there_is_a_pod(world: World) -> None:

@@ -12,7 +12,8 @@ from egress_api.task import EgressTask
 from egress_operator import plugin
 from egress_operator.errors import KubectlError, PluginError
 from egress_operator.plugin_kubectl import read
-from egress_operator.plugin_text import age, clean, details, listing, sentence, size
+from egress_operator.plugin_text import age, clean, details, listing, sentence
+from egress_operator.sentences import size
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PLAYLIST = {
@@ -107,6 +108,37 @@ def test_details_of_an_ended_task() -> None:
         "  KIND       SIZE       DURATION   URI",
         "  playlist   770.7KiB   21.9s      s3://recordings/demo/standup/rec.m3u8",
     ]
+
+
+GAPS = [
+    {"startedAt": "2026-11-23T08:56:10.250Z", "seconds": 1.25, "reason": "CaptureRestarted"},
+    {"startedAt": "2026-11-23T08:57:00.000Z", "seconds": 30, "reason": "Paused"},
+    {"startedAt": "2026-11-23T08:58:00.000Z", "seconds": 1.85, "reason": "RecorderReplaced"},
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ({"gaps": GAPS, "lostSeconds": 3.1}, "Gaps:         2 gaps, 3.1 s missing; 1 pause"),
+        ({"gaps": GAPS[:1], "lostSeconds": 1.25}, "Gaps:         1 gap, 1.2 s missing"),
+        ({"gaps": GAPS[1:2]}, "Gaps:         1 pause"),
+        ({"pendingBytes": 3_145_728}, "Waiting:      3.0MiB, not in the store yet"),
+    ],
+)
+def test_details_say_what_is_missing_and_what_waits(status: dict[str, Any], line: str) -> None:
+    lines = details(task(state="PROCESSING", reason="Recording", **status), now=NOW).splitlines()
+
+    assert [text for text in lines if text.startswith(("Gaps", "Waiting"))] == [line]
+
+
+def test_what_is_asked_stands_beside_the_state() -> None:
+    asked = resource(state="PROCESSING", reason="Recording", message="it records")
+    asked["spec"]["pause"] = True
+
+    assert "State:        PROCESSING, asked to pause" in details(read(asked), now=NOW)
+    asked["spec"]["stop"] = True
+    assert "State:        PROCESSING, asked to stop" in details(read(asked), now=NOW)
 
 
 def test_a_task_that_nobody_has_seen_says_so() -> None:
