@@ -11,7 +11,7 @@ from egress_api.manifest import Manifest
 from egress_api.recorder import RecorderConfig
 from egress_recorder.errors import FencedError, OutputExistsError
 from egress_recorder.owned_object import OwnedObject
-from egress_recorder.store import Store, StoredObject, Version
+from egress_recorder.store import Store, StoredObject
 
 _FACT_KEY = "egress"
 
@@ -38,12 +38,7 @@ class ManifestStore:
             FencedError: it is a later attempt's.
             StoreError: it could not be read.
         """
-        found = await self._store.get(MANIFEST_NAME)
-        manifest = self._ours(found) if found else None
-        if not self._written:
-            self._earlier = manifest
-        # Only now: knowing another attempt's version would be leave to overwrite it.
-        self._object.version = found.version if found else None
+        _, manifest = await self._read()
         return manifest
 
     async def write(self, data: bytes) -> None:
@@ -56,9 +51,18 @@ class ManifestStore:
         await self._object.write(data, verified=True, cache_control="no-cache")
         self._written, self._earlier = True, None
 
-    async def _look(self) -> Version | None:
-        await self.read()
-        return self._object.version
+    async def _look(self) -> StoredObject | None:
+        found, _ = await self._read()
+        return found
+
+    async def _read(self) -> tuple[StoredObject | None, Manifest | None]:
+        found = await self._store.get(MANIFEST_NAME)
+        manifest = self._ours(found) if found else None
+        if not self._written:
+            self._earlier = manifest
+        # Only now: knowing another attempt's version would be leave to overwrite it.
+        self._object.version = found.version if found else None
+        return found, manifest
 
     def _ours(self, found: StoredObject) -> Manifest | None:
         try:

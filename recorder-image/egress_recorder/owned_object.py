@@ -15,7 +15,7 @@ from egress_recorder.errors import (
     ObjectExistsError,
     StoreUnreachableError,
 )
-from egress_recorder.store import Store, Version
+from egress_recorder.store import Store, StoredObject, Version
 
 _TRIES: Final = 5
 
@@ -27,8 +27,7 @@ class OwnedObject:
         store: where it is.
         name: its name there.
         content_type: for HTTP.
-        look: reads what is there now, and returns its version, None when there is nothing; raises when the
-            recording isn't ours.
+        look: reads what is there now, None when there is nothing; raises when the recording isn't ours.
         fact: a key and a value to keep beside the content.
     """
 
@@ -38,7 +37,7 @@ class OwnedObject:
         name: str,
         *,
         content_type: str,
-        look: Callable[[], Awaitable[Version | None]],
+        look: Callable[[], Awaitable[StoredObject | None]],
         fact: tuple[str, str] | None = None,
     ) -> None:
         self._store = store
@@ -48,6 +47,8 @@ class OwnedObject:
         self._fact = fact
         self._conditional = True
         self._lock = asyncio.Lock()
+        self._in_doubt = False
+        """Whether it is not known what came of the last write."""
         self.version: Version | None = None
         """What is there, as far as is known."""
 
@@ -58,20 +59,33 @@ class OwnedObject:
             RecorderError: nothing was written, or it is not known; writing again is safe.
         """
         async with self._lock:
-            for _ in range(_TRIES):
-                try:
-                    written = await self._put(data, cache_control)
-                except (ObjectExistsError, ObjectChangedError):
-                    # Either somebody else wrote it, or we did and the answer was lost.
-                    self.version = await self._look()
-                except NotImplementedError:
-                    self._conditional = False
-                else:
-                    self.version = written
-                    if verified:
-                        await self._verify(data, written)
+            if self._in_doubt and await self._is_there(data):
+                return
+            self._in_doubt = True
+            await self._replace(data, verified=verified, cache_control=cache_control)
+            self._in_doubt = False
+
+    async def _replace(self, data: bytes, *, verified: bool, cache_control: str | None) -> None:
+        for _ in range(_TRIES):
+            try:
+                written = await self._put(data, cache_control)
+            except (ObjectExistsError, ObjectChangedError):
+                # Either somebody else wrote it, or we did and the answer was lost.
+                if await self._is_there(data):
                     return
+            except NotImplementedError:
+                self._conditional = False
+            else:
+                self.version = written
+                if verified:
+                    await self._verify(data, written)
+                return
         raise StoreUnreachableError(f"{self._name} in {self._store.url} changed with every try to write it.")
+
+    async def _is_there(self, data: bytes) -> bool:
+        there = await self._look()
+        self.version = there.version if there else None
+        return there is not None and there.data == data
 
     async def _put(self, data: bytes, cache_control: str | None) -> Version:
         if not self._conditional:

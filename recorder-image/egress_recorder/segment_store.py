@@ -29,6 +29,8 @@ class SegmentWrite:
     fact: str
     damaged: Version | None = None
     """An object of ours under that name which is to be written over."""
+    in_doubt: bool = False
+    """Whether it is not known what came of the last try."""
 
 
 class SegmentStore:
@@ -46,6 +48,11 @@ class SegmentStore:
         Raises:
             RecorderError: it is not, or it is not known; trying again is safe.
         """
+        if write.in_doubt:
+            there = await self._store.get(write.name, size=len(write.data))
+            if there is not None and there.data == write.data:
+                return
+        write.in_doubt = True
         while True:
             try:
                 version = await self._write(write)

@@ -123,7 +123,7 @@ class Store:
             try:
                 found = await obstore.get_async(store, name)
             except FileNotFoundError as error:
-                if "NoSuchBucket" in str(error):
+                if not store_answers.says_no_such_object(error):
                     raise
                 return None
             data = bytes(await found.bytes_async())

@@ -21,6 +21,7 @@ _DAMAGED_ON_THE_WAY: Final = frozenset(
     }
 )
 """Codes of a 400 that say nothing against the request as it was sent."""
+_NO_SUCH_OBJECT: Final = frozenset({"NoSuchKey", "BlobNotFound", "NotFound"})
 _MISSING_RIGHTS: Final = re.compile(r"os error (1|13|30)\)")
 
 _STATUS: Final = re.compile(r"status code: (\d{3})([^:\n]*)")
@@ -53,6 +54,13 @@ def meaning(error: Exception, *, place: str, verb: str, name: str) -> StoreError
         hint = " A plain http:// endpoint needs the option allow_http." if "BadScheme" in text else ""
         return StoreRefusedError(f"{place} refused to {verb} {name}: {words}.{hint}")
     return StoreUnreachableError(f"{place} did not {verb} {name}: {words}.")
+
+
+def says_no_such_object(error: FileNotFoundError) -> bool:
+    """Say whether a "not found" is about the object: a bucket or an account that is missing is another matter."""
+    text = str(error)
+    code = _CODE.search(text)
+    return code.group(1) in _NO_SUCH_OBJECT if code else "bucket does not exist" not in text
 
 
 def first_line(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.owned_object import OwnedObject
 from egress_recorder.recording import EVIDENCE, Recording, SpooledSegment, StoredSegment
 from egress_recorder.segment_store import SegmentStore, SegmentWrite
-from egress_recorder.store import Store, Version
+from egress_recorder.store import Store, StoredObject
 
 _HURRIED_PAUSE: Final = 2.0
 _SEGMENTS_PER_STEP: Final = 900
@@ -110,11 +110,21 @@ class Uploader:
         """Write the last playlist, and the manifest that says so; no playlist where nothing was recorded.
 
         Raises:
-            RecorderError: what went wrong; nothing is retried here.
+            RecorderError: what went wrong; nothing is retried here, and doing it again is safe.
         """
+        try:
+            await self._finish(complete=complete, reason=reason)
+        except StoreError as error:
+            self.last_error = error
+            raise
+        self.last_error = None
+
+    async def _finish(self, *, complete: bool, reason: str) -> None:
         await self.put_evidence()
         if self._recording.listed != self._published:
             await self._manifest.write(self._recording.manifest())
+            # Not to be written again over the complete one, whose answer may get lost.
+            self._published = self._recording.listed
         else:
             # A later attempt's playlist must not be ended by us.
             await self._manifest.read()
@@ -184,11 +194,10 @@ class Uploader:
             else:
                 self.last_error = None
 
-    async def _look_at_playlist(self) -> Version | None:
+    async def _look_at_playlist(self) -> StoredObject | None:
         # Its name alone says nothing: whose the folder is stands in the manifest.
         await self._manifest.read()
-        found = await self._store.get(self._recording.playlist_name)
-        return found.version if found else None
+        return await self._store.get(self._recording.playlist_name)
 
     def _note_failure(self, error: RecorderError, *, what: str) -> None:
         """Decide what an error means: the end for good, or another try."""

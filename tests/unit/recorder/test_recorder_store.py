@@ -156,6 +156,23 @@ def test_an_answer_is_told_in_the_stores_own_words_and_no_more(
     assert "Canonical" not in str(meaning)
 
 
+@pytest.mark.parametrize(
+    ("answer", "gone"),
+    [
+        ("404 Not Found: <Error><Code>NoSuchKey</Code><Message>…</Message></Error>", True),
+        ("404 Not Found: <Error><Code>NoSuchBucket</Code><Message>…</Message></Error>", False),
+        ("404 Not Found: <Error><Code>XAdminUserNotFound</Code><Message>…</Message></Error>", False),
+        ("404 Not Found: <Error><Code>BlobNotFound</Code><Message>…</Message></Error>", True),
+        ("404 Not Found: <Error><Code>ContainerNotFound</Code><Message>…</Message></Error>", False),
+        ("404 Not Found: No such object: recordings/a.ts", True),
+        ("404 Not Found: The specified bucket does not exist.", False),
+        ("Object at location /recordings/a.ts not found: No such file or directory (os error 2)", True),
+    ],
+)
+def test_only_an_object_that_is_not_there_counts_as_none(answer: str, *, gone: bool) -> None:
+    assert store_answers.says_no_such_object(FileNotFoundError(answer)) == gone
+
+
 def test_an_etag_proves_only_what_it_is_the_md5_of() -> None:
     assert etag_proves({"e_tag": '"900150983cd24fb0d6963f7d28e17f72"'}, data=b"abc")
     assert not etag_proves({"e_tag": '"900150983cd24fb0d6963f7d28e17f72"'}, data=b"abd")
