@@ -73,8 +73,14 @@ class AudioTimeline:
     """What the encoder puts in front; the sound is placed earlier by so much."""
     tolerance: int = 80 * MILLISECOND
     """Beyond this the timer has stalled or skipped, and the anchor is set anew."""
+    window: int = 5 * SECOND
+    off: int = 20 * MILLISECOND
+    """A piece can come late, and never early: if of a whole window's pieces even the earliest is off by so much,
+    samples were lost, or the anchor was set by one that came late itself."""
     _anchor: int | None = None
     _samples: int = 0
+    _least: int | None = None
+    _window_ends: int = 0
 
     def stamp(self, *, samples: int, now: int) -> tuple[int, bool]:
         """Give a frame's running time, and whether it does not follow on the one before."""
@@ -82,10 +88,20 @@ class AudioTimeline:
         arrival -= self.encoder_delay
         expected = None if self._anchor is None else self._anchor + self._length(self._samples)
         if expected is None or abs(expected - arrival) > self.tolerance:
-            self._anchor, self._samples = max(0, arrival), samples
-            return self._anchor, True
+            return self._begin(arrival, samples=samples)
+        late = arrival - expected
+        self._least = late if self._least is None else min(self._least, late)
+        if arrival >= self._window_ends:
+            if abs(self._least) > self.off:
+                return self._begin(expected + self._least, samples=samples)
+            self._least, self._window_ends = None, arrival + self.window
         self._samples += samples
         return expected, False
+
+    def _begin(self, at: int, *, samples: int) -> tuple[int, bool]:
+        self._anchor, self._samples = max(0, at), samples
+        self._least, self._window_ends = None, at + self.window
+        return self._anchor, True
 
     def _length(self, samples: int) -> int:
         return samples * SECOND // self.sample_rate

@@ -82,6 +82,27 @@ def test_a_stalled_timer_sets_a_new_anchor() -> None:
     assert (pts, jump) == (3 * SECOND - 10 * MILLISECOND, True)
 
 
+def test_an_anchor_that_was_set_by_a_late_piece_is_set_right_after_a_while() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    timeline.stamp(samples=960, now=BASE + SECOND + 60 * MILLISECOND)
+    found = [
+        timeline.stamp(
+            samples=960, now=BASE + SECOND + index * 20 * MILLISECOND + index * 7 % 31 * MILLISECOND
+        )
+        for index in range(1, 500)
+    ]
+    assert [jump for _, jump in found].count(True) == 1
+    assert found[-1] == (SECOND - 10 * MILLISECOND + 499 * 20 * MILLISECOND, False)
+
+
+def test_samples_that_were_lost_one_by_one_are_made_up_for_after_a_while() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    for index in range(1000):
+        lost = 40 * MILLISECOND if index >= 300 else 0
+        pts, _ = timeline.stamp(samples=960, now=BASE + SECOND + index * 20 * MILLISECOND + lost)
+    assert pts == SECOND - 10 * MILLISECOND + 999 * 20 * MILLISECOND + 40 * MILLISECOND
+
+
 def test_sound_is_placed_earlier_by_what_the_encoder_puts_in_front() -> None:
     timeline = AudioTimeline(base_time=BASE, sample_rate=48000, encoder_delay=30 * MILLISECOND)
     assert timeline.stamp(samples=960, now=BASE + SECOND)[0] == SECOND - 40 * MILLISECOND
