@@ -86,7 +86,7 @@ class RecorderProcess:
         assert self.process is not None
         self.process.send_signal(number)
 
-    async def ended(self, *, within: float = 20) -> TerminationSummary:
+    async def ended(self, *, within: float = 40) -> TerminationSummary:
         """Wait for the exit and return the last words; the exit code must agree with them."""
         assert self.process is not None
         async with asyncio.timeout(within):
@@ -106,7 +106,7 @@ class RecorderProcess:
             self.process.kill()
             await self.process.wait()
 
-    async def until(self, what: Callable[[], Any], *, within: float = 15) -> Any:
+    async def until(self, what: Callable[[], Any], *, within: float = 40) -> Any:
         """Poll until `what` gives something true, and return that."""
         deadline = time.monotonic() + within
         while not (found := await asyncio.to_thread(what)):

@@ -13,7 +13,7 @@ is started (the last one repeats); a run is an object with any of:
     refuse         REASON it ends with instead of joining                    word), "still" (figures that don't grow)
     noise          text to print on stdout before anything          stray     start a grandchild that holds the pipes
     size           bytes of a segment, 7708                         left      file whose content is in the segment that
-    deaf           true: it never heeds pause and resume                      is open when `then` or `on_stop` comes
+    blind          true: it joins and gives no frame                          is open when `then` or `on_stop` comes
 
 Like the real one it tells its figures every second, opens each segment with a word, and keeps what it makes
 during a pause to itself, as left_out_*.ts.
@@ -54,6 +54,7 @@ class Capture:
         self.jump = False
         self.began = time.time()
         self.said_stats = 0.0
+        self.growing = True
 
     def play(self) -> None:
         run = self.run
@@ -78,6 +79,8 @@ class Capture:
             self.end(self.run["refuse"])
         self.say(event="joined", at=time.time())
         self.began = self.said_stats = time.time()
+        if self.run.get("blind"):
+            self.go_on("still")
         self.say(event="first-frame", at=time.time())
         for identity, change in self.run.get("people", [["anna", "video-on"]]):
             self.say(event="participant", identity=identity, change=change)
@@ -97,9 +100,10 @@ class Capture:
             case "hang":
                 signal.pause()
             case "still":
-                while True:
-                    time.sleep(STATS_SECONDS)
+                self.growing = False
+                while not self.wait_for_stop(STATS_SECONDS):
                     self.say(event="stats", frames=self.frames, dropped=0)
+                self.end("Stopped")
             case other:
                 raise ValueError(f"not a way to go on: {other}")
 
@@ -142,7 +146,7 @@ class Capture:
             )
 
     def pause(self, *, paused: bool) -> None:
-        if paused == self.paused or self.run.get("deaf"):
+        if paused == self.paused:
             return
         left_out = self.spool / "left_out_000000.ts"
         if paused:
@@ -193,7 +197,7 @@ class Capture:
         return False
 
     def tell_figures(self) -> None:
-        if self.said_stats and time.time() - self.said_stats >= STATS_SECONDS:
+        if self.said_stats and self.growing and time.time() - self.said_stats >= STATS_SECONDS:
             self.said_stats, self.frames = time.time(), self.frames + 15
             self.say(event="stats", frames=self.frames, dropped=0)
 
