@@ -272,7 +272,8 @@ def run_fault(fault: Fault, place: Place) -> Outcome:
         reached = run.recorded()
         fault.make(run)
         if fault.after:
-            run.records(reached + fault.after)
+            run.until("it goes on", lambda status: goes_on(fault, status), seconds=GOES_ON_SECONDS)
+            run.records(max(reached, run.recorded()) + fault.after)
             run.stop()
         ended = run.until_state(*ENDED, seconds=END_SECONDS)
     except BaseException as problem:
@@ -289,6 +290,13 @@ def run_fault(fault: Fault, place: Place) -> Outcome:
         faulty_since=run.faulty_since,
         recording=fetch_task(run.task, folder, app=fault.app) if fault.expected.recording else None,
     )
+
+
+def goes_on(fault: Fault, status: dict[str, Any]) -> bool:
+    """Tell whether what the fault broke off is being recorded again: an old Pod's last segments don't count."""
+    expected = fault.expected
+    told = status.get("state") == "PROCESSING" and status.get("attempt") == expected.attempts
+    return told and len(status.get("gaps", [])) >= len(expected.gaps)
 
 
 def begin(fault: Fault, place: Place) -> Run:
