@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from egress_api.names import pod_name
 from egress_api.results import Outcome
-from egress_api.states import Reason, State
+from egress_api.states import ConditionStatus, ConditionType, Reason, State
+from egress_api.status import Verdict
 from egress_operator.decide import decide
-from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod
+from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod, TellPod
 from egress_operator.pod_state import ContainerEnd, PodView
 from support.operator_parts import SETTINGS, at, pod, task
 from support.summaries import failed, summary
@@ -49,6 +50,11 @@ class TaskLife(RuleBasedStateMachine):
         self.now = at(0)
         self.highest = 0
         self.end: tuple[State, str] | None = None
+        self.silent: set[str] = set()
+        self.closers: list[str] = []
+        self.verdict: Verdict | None = None
+        self.last_words: set[int] = set()
+        """Attempts that ended with a summary."""
 
     # The operator.
 
@@ -69,19 +75,26 @@ class TaskLife(RuleBasedStateMachine):
         attempt = status.attempt or 1
         seen = self.pods.get(pod_name("task", attempt=attempt))
         previous = self.pods.get(pod_name("task", attempt=attempt - 1)) if seen is None else None
-        facts = Facts(previous=previous)
+        silent = 9.0 if seen is not None and seen.name in self.silent else None
+        facts = Facts(previous=previous, silent_seconds=silent)
         decision = decide(self.task, seen, now=self.now, settings=SETTINGS, facts=facts)
         if steps == 0:
             return
         self.task = self.task.model_copy(update={"status": decision.status})
         for action in decision.actions[: steps - 1]:
             match action:
-                case CreatePod(attempt=number):
+                case CreatePod(attempt=number, finish_only=finish_only):
                     name = pod_name("task", attempt=number)
                     if name not in self.pods:
                         assert name not in self.made, f"{name} was made twice"
                         self.made.append(name)
-                        self.pods[name] = pod(number, node=None, scheduled=False, scheduled_at=None)
+                        self.closers += [name] if finish_only else []
+                        paused = self.task.spec.pause
+                        self.pods[name] = pod(
+                            number, node=None, scheduled=False, scheduled_at=None, paused=paused
+                        )
+                case TellPod(pod=view, paused=paused):
+                    self.update(view.name, paused=paused)
                 case ReleasePod(pod=view):
                     self.update(view.name, finalizers=())
                 case DeletePod(pod=view, grace_seconds=grace):
@@ -102,6 +115,9 @@ class TaskLife(RuleBasedStateMachine):
         if name in self.pods and not self.pods[name].deleting:
             self.update(name, deleted_at=self.now + timedelta(seconds=grace))
 
+    def joining(self) -> list[PodView]:
+        return [view for view in self.alive() if view.node and view.name not in self.closers]
+
     def alive(self) -> list[PodView]:
         return [view for view in self.pods.values() if not view.finished]
 
@@ -117,6 +133,11 @@ class TaskLife(RuleBasedStateMachine):
         spec = self.task.spec.model_copy(update={"stop": True})
         self.task = self.task.model_copy(update={"spec": spec})
 
+    @rule(wanted=st.booleans())
+    def user_pauses_or_resumes(self, wanted: bool) -> None:  # noqa: FBT001 - drawn
+        spec = self.task.spec.model_copy(update={"pause": wanted})
+        self.task = self.task.model_copy(update={"spec": spec})
+
     @precondition(lambda self: self.alive())
     @rule(data=st.data())
     def node_takes_the_pod(self, data: st.DataObject) -> None:
@@ -124,10 +145,10 @@ class TaskLife(RuleBasedStateMachine):
         if not view.deleting:
             self.update(view.name, node="node-1", scheduled=True, scheduled_at=self.now)
 
-    @precondition(lambda self: any(v.node for v in self.alive()))
+    @precondition(lambda self: self.joining())
     @rule(data=st.data())
     def recorder_joins(self, data: st.DataObject) -> None:
-        view = data.draw(st.sampled_from([v for v in self.alive() if v.node]))
+        view = data.draw(st.sampled_from(self.joining()))
         self.update(view.name, phase="Running", ready=True, ready_at=self.now)
 
     @precondition(lambda self: any(v.node for v in self.alive()))
@@ -144,6 +165,8 @@ class TaskLife(RuleBasedStateMachine):
             "unreachable": failed(Reason.SOURCE_UNREACHABLE, retryable=True, attempt=attempt).to_message(),
             "cut words": summary(attempt=attempt).to_message()[:50],
         }.get(how, "")
+        if how != "cut words" and words:
+            self.last_words.add(attempt)
         end = ContainerEnd(
             exit_code=0 if words else 137, reason="OOMKilled" if how == "out of memory" else "", message=words
         )
@@ -159,6 +182,15 @@ class TaskLife(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_deletes_the_pod(self, data: st.DataObject) -> None:
         self.delete(data.draw(st.sampled_from(sorted(self.pods))), 120)
+
+    @precondition(lambda self: any(v.node for v in self.alive()))
+    @rule(data=st.data(), answers=st.booleans())
+    def cluster_gives_the_node_up(self, data: st.DataObject, answers: bool) -> None:  # noqa: FBT001 - drawn
+        view = data.draw(st.sampled_from([v for v in self.alive() if v.node]))
+        self.update(view.name, disruption="DeletionByTaintManager", ready=False)
+        self.delete(view.name, 120)
+        if not answers:
+            self.silent.add(view.name)
 
     @precondition(lambda self: self.task.status.pod_name in self.pods and self.task.status.pod_uid)
     @rule()
@@ -180,6 +212,27 @@ class TaskLife(RuleBasedStateMachine):
             assert (status.state, status.reason) == self.end
         elif status.state.terminal:
             self.end = (status.state, status.reason)
+
+    @invariant()
+    def a_verdict_is_carried_out_after_one_try_to_close_the_lists(self) -> None:
+        status = self.task.status
+        assert len(self.closers) <= 1
+        if self.verdict is None:
+            self.verdict = status.verdict
+        elif status.state.terminal:
+            assert (status.state, status.reason) == (self.verdict.state, self.verdict.reason)
+        else:
+            assert status.verdict == self.verdict
+
+    @invariant()
+    def a_task_that_recorded_ends_with_closed_lists_or_after_a_try(self) -> None:
+        status = self.task.status
+        if not status.state.terminal or status.started_at is None:
+            return
+        uploaded = status.condition(ConditionType.UPLOADED)
+        assert uploaded is not None
+        tried = self.verdict is not None or status.attempt in self.last_words
+        assert uploaded.status is ConditionStatus.TRUE or tried
 
     @invariant()
     def at_most_one_pod_records(self) -> None:

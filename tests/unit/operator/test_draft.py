@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 
-from egress_api.states import ConditionStatus, ConditionType, State
-from egress_api.status import MAX_FILES, EgressTaskStatus
+from egress_api.states import ConditionStatus, ConditionType, GapReason, Reason, State
+from egress_api.status import MAX_FILES, EgressTaskStatus, Gap
 from egress_operator.draft import Draft, status_patch
-from egress_operator.figures import worth_writing
 from support.operator_parts import NOW, RECORDING, at, status
-from support.summaries import live, playlist
+from support.summaries import live, playlist, summary
 
 
 def test_what_did_not_change_is_not_written() -> None:
@@ -74,13 +73,51 @@ def test_the_first_start_is_kept_over_later_attempts() -> None:
     assert draft.status.started_at == at(5)
 
 
-def test_what_is_worth_writing() -> None:
-    old = [playlist(seconds=10)]
+GAP = Gap(started_at=at(20), seconds=1.25, reason=GapReason.CAPTURE_RESTARTED)
 
-    assert not worth_writing(old, [playlist(seconds=39)])
-    assert worth_writing(old, [playlist(seconds=40)])
-    assert worth_writing(old, [])
-    assert worth_writing(old, [playlist(seconds=10).model_copy(update={"sha256": "0" * 64})])
+
+def test_gaps_stay_when_a_later_attempt_does_not_know_of_them() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(gaps=[GAP], lost_seconds=1.25), final=False)
+    draft.report(live(attempt=2), final=True)
+
+    assert (draft.status.gaps, draft.status.lost_seconds) == ([GAP], 1.25)
+
+
+def test_a_gap_that_grows_is_written_exactly_at_the_end() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(gaps=[GAP], lost_seconds=1.25), final=False)
+    longer = GAP.model_copy(update={"seconds": 9.0})
+    draft.report(live(gaps=[longer], lost_seconds=9.0), final=False)
+    assert draft.status.gaps == [GAP]
+    draft.report(summary(gaps=[longer], lost_seconds=9.0), final=True)
+    assert (draft.status.gaps, draft.status.lost_seconds) == ([longer], 9.0)
+
+
+def _uploaded(draft: Draft) -> tuple[str, str, str]:
+    found = draft.status.condition(ConditionType.UPLOADED)
+    assert found is not None
+    return found.status, found.reason, found.message
+
+
+def test_uploads_that_fail_are_a_condition_and_so_is_that_they_work_again() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    refused = live(upload_error="access denied", upload_reason=Reason.STORE_REFUSED, pending_bytes=5_000_000)
+    draft.report(refused, final=False)
+    assert _uploaded(draft) == ("False", "StoreRefused", "access denied")
+    assert draft.status.pending_bytes == 5_000_000
+    draft.report(live(upload_error="no answer", pending_bytes=5_000_001), final=False)
+    assert _uploaded(draft) == ("False", "StoreUnreachable", "no answer")
+    draft.report(live(), final=False)
+    assert _uploaded(draft) == ("Unknown", "Recording", "")
+    assert draft.status.pending_bytes == 0
+
+
+def test_a_condition_that_nothing_has_touched_stays_as_it_is() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(), final=False)
+
+    assert status_patch(RECORDING, draft.status).keys() == {"manifestUri", "firstFrameAt"}
 
 
 def test_an_end_decides_every_condition_that_can_be_decided() -> None:

@@ -9,6 +9,9 @@ import pytest
 from aiohttp import web
 
 from egress_api.page import PageReport, Sandbox, Step
+from egress_api.states import GapReason
+from egress_api.status import Gap
+from egress_operator import live as module
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
 from egress_operator.pod_state import PodView
@@ -16,6 +19,7 @@ from support.operator_parts import running
 from support.summaries import START, live
 
 DEADLINE_SECONDS = 10.0
+GAP = Gap(started_at=START, seconds=1.0, reason=GapReason.CAPTURE_RESTARTED)
 
 
 class Recorder:
@@ -85,6 +89,83 @@ async def test_a_step_of_a_page_is_news(recorder: Recorder) -> None:
         loaded = PageReport(sandbox=Sandbox.ON, loaded=Step(done=True, reason="Loaded"))
         recorder.answer = waits.model_copy(update={"page": loaded}).model_dump_json(by_alias=True)
         await until(lambda: rung == ["a", "a"])
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"paused": True},
+        {"gaps": [GAP], "lost_seconds": 1.0},
+        {"upload_error": "no answer"},
+        {"upload_error": "no answer", "pending_bytes": 3_000_000},
+    ],
+)
+async def test_what_a_user_would_want_to_know_is_news(recorder: Recorder, news: dict[str, Any]) -> None:
+    rung: list[str] = []
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        reports.follow("a", here())
+        await until(lambda: rung == ["a"])
+        recorder.answer = live(**news).model_dump_json(by_alias=True)
+        await until(lambda: rung == ["a", "a"])
+        asked = recorder.asked
+        await until(lambda: recorder.asked >= asked + 3)
+        assert rung == ["a", "a"]
+
+
+async def test_a_recorder_that_does_not_answer_is_silent_since_the_first_look_in_vain(
+    recorder: Recorder,
+) -> None:
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=lambda _: None, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        pod = here()
+        assert reports.silent_seconds("a", pod) is None
+        reports.follow("a", pod)
+        assert reports.silent_seconds("a", pod) is None
+        await until(lambda: reports.silent_seconds("a", pod) == 0.0)
+        recorder.answer = None
+        await until(lambda: (reports.silent_seconds("a", pod) or 0.0) > 0.2)
+        assert reports.silent_seconds("a", here(uid="other")) is None
+        recorder.answer = live().model_dump_json(by_alias=True)
+        await until(lambda: reports.silent_seconds("a", pod) == 0.0)
+
+
+async def test_silence_counts_only_when_it_was_asked_since_somebody_waits_for_it(
+    recorder: Recorder,
+) -> None:
+    recorder.answer = None
+    async with LiveReports[str](
+        poll_seconds=30, ring=lambda _: None, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        pod = here()
+        reports.follow("a", pod)
+        await until(lambda: reports.silent_seconds("a", pod) is not None)
+        asked = recorder.asked
+        reports.follow("a", pod, closely=True)
+        assert reports.silent_seconds("a", pod) is None
+        await until(lambda: (reports.silent_seconds("a", pod) or 0.0) > 0.0)
+        assert recorder.asked > asked
+
+
+async def test_a_backlog_lasts_when_it_has_been_there_for_a_while(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACKLOG_SECONDS", 0.2)
+    rung: list[str] = []
+    async with LiveReports[str](
+        poll_seconds=0.02, ring=rung.append, metrics=Metrics(), port=recorder.port
+    ) as reports:
+        recorder.answer = live(pending_bytes=3_000_000).model_dump_json(by_alias=True)
+        reports.follow("a", here())
+        await until(lambda: rung == ["a"])
+        assert not reports.backlog_lasts("a", here())
+        await until(lambda: rung == ["a", "a"])
+        assert reports.backlog_lasts("a", here())
+        recorder.answer = live().model_dump_json(by_alias=True)
+        await until(lambda: rung == ["a", "a", "a"])
+        assert not reports.backlog_lasts("a", here())
 
 
 async def test_a_report_that_comes_in_pieces_is_read_to_its_end() -> None:

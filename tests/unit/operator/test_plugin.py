@@ -13,7 +13,6 @@ from egress_operator import plugin
 from egress_operator.errors import KubectlError, PluginError
 from egress_operator.plugin_kubectl import read
 from egress_operator.plugin_text import age, clean, details, listing, sentence
-from egress_operator.sentences import size
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PLAYLIST = {
@@ -158,14 +157,6 @@ def test_no_control_character_of_a_status_reaches_the_terminal() -> None:
 )
 def test_ages(seconds: float, text: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), now=NOW) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0B"), (1023, "1023B"), (1024, "1.0KiB"), (1_048_575, "1.0MiB"), (5 * 1024**3, "5.0GiB")],
-)
-def test_sizes(count: int, text: str) -> None:
-    assert size(count) == text
 
 
 class Clock:
