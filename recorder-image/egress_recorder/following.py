@@ -133,6 +133,8 @@ class Following:
                     break
                 case Ended():
                     last_word = event
+                    # All that is left to it is to exit.
+                    kill_at = kill_at or now + self._settings.silent_seconds
                 case None:
                     pass
                 case _:
@@ -143,7 +145,7 @@ class Following:
                 self._live.phase, self._live.message = RecorderPhase.FINALIZING, ending.message
                 await capture.stop()
                 kill_at = now + self._stop_seconds
-            if kill_at is None and last_word is None:
+            if kill_at is None:
                 if (hung := pulse.hung()) is not None:
                     kill_at = now
                 await self._tell(capture)

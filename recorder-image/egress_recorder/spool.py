@@ -69,7 +69,7 @@ class Spool:
             self._log.warning(
                 "segment-dropped", name=dropped.name, seconds=dropped.seconds, short_of=shortage
             )
-            self._live.dropping = f"The spool is full: {self._recording.dropped_seconds:.0f} s have been given up, oldest first."
+            self._live.dropping = f"The spool was full: {self._recording.dropped_seconds:.0f} s have been given up, oldest first."
 
     def _shortage(self) -> str:
         """Return what is nearly used up: our share of the volume, the disk, or nothing (an empty text)."""

@@ -13,6 +13,7 @@ is started (the last one repeats); a run is an object with any of:
     refuse         REASON it ends with instead of joining                    word), "still" (figures that don't grow)
     noise          text to print on stdout before anything          stray     start a grandchild that holds the pipes
     size           bytes of a segment, 7708                         left      file whose content is in the segment that
+    lingers        true: it says its last word and does not exit
     blind          true: it joins and gives no frame                          is open when `then` or `on_stop` comes
 
 Like the real one it tells its figures every second, opens each segment with a word, and keeps what it makes
@@ -179,6 +180,8 @@ class Capture:
             "DiskFull": 71,
         }
         self.say(event="ended", reason=reason, message=f"The script said {reason}.")
+        if self.run.get("lingers"):
+            signal.pause()
         os._exit(codes.get(reason, 70))
 
     def wait_for_stop(self, seconds: float | None) -> bool:

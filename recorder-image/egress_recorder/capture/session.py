@@ -31,6 +31,7 @@ async def record(
 ) -> EndReason:
     """Capture until told to stop or something ends it; emit `ended` last, exactly once."""
     source: Source | None = None
+    reporter: asyncio.Future[None] | None = None
     reason, message = EndReason.STOPPED, "Stopped as asked."
     try:
         loop = asyncio.get_running_loop()
@@ -40,6 +41,8 @@ async def record(
         what = f"channel {config.source.channel} at {config.source.url}" if not config.page else "the page"
         log.info("joining %s, threads=%d", what, threads(cpus))
         if await _unless(stop, source.join()):
+            # Until the last event: while it closes and leaves, it still is to be heard from.
+            reporter = asyncio.ensure_future(_report(output, emit))
             await _play(config, source, output, emit=emit, stop=stop)
     except CaptureError as error:
         reason, message = error.reason, error.message
@@ -48,6 +51,8 @@ async def record(
         reason, message = EndReason.PIPELINE_ERROR, f"The capture failed: {type(error).__name__}: {error}."
     if source is not None:
         await source.leave()
+    if reporter is not None:
+        reporter.cancel()
     emit(Ended(reason=reason, message=message))
     return reason
 
@@ -64,7 +69,6 @@ async def _play(
     mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
     output.on_branch_error = mixer.branch_failed
     output.left_out = lambda: mixer.left_out
-    reporter = asyncio.ensure_future(_report(output, emit))
     last_instant: int | None = None
     try:
         await output.start()
@@ -83,7 +87,6 @@ async def _play(
         last_instant = ended.at
         raise
     finally:
-        reporter.cancel()
         await output.finish(last_instant=last_instant)
         mixer.close()
         emit(output.stats())

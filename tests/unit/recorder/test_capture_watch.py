@@ -231,7 +231,7 @@ def test_over_its_share_of_the_volume_the_oldest_not_on_their_way_are_dropped(
     it.spool.make_room()
     assert it.waiting == [0, 1, 3, 4]
     assert sorted(path.name for path in it.capture.iterdir()) == [f"seg_{n:06d}.ts" for n in (0, 1, 3, 4)]
-    assert it.live.status().message.endswith("The spool is full: 4 s have been given up, oldest first.")
+    assert it.live.status().message.endswith("The spool was full: 4 s have been given up, oldest first.")
 
 
 def test_a_volume_for_two_segments_gives_up_even_what_is_on_its_way(

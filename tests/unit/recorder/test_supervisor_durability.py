@@ -98,6 +98,17 @@ async def test_what_was_open_at_the_stop_is_kept_though_the_capture_did_not_clos
     await assert_salvaged(it, index=0)
 
 
+async def test_a_capture_that_has_ended_and_does_not_exit_is_killed_and_its_word_counts(
+    recorder: Make,
+) -> None:
+    it = recorder([{"segments": 2, "then": "ended:SourceClosed", "lingers": True}])
+    it.settings["silent_seconds"] = "1"
+    await it.start()
+    summary = await it.ended()
+    assert (summary.outcome, summary.reason) == ("stopped", "SourceClosed")
+    assert len(assert_ended(it).segments) == 2
+
+
 async def test_an_open_segment_without_a_picture_leaves_nothing(recorder: Make, tmp_path: Path) -> None:
     empty = tmp_path / "empty.ts"
     empty.write_bytes(b"\x47" * 100)
