@@ -56,3 +56,7 @@ def test_every_segment_stands_alone() -> None:
 def test_the_encoders_delay_is_counted_in_samples() -> None:
     assert encoder_delay(CONFIG) == 33_333_333
     assert encoder_delay(replace(CONFIG, sample_rate=44100)) == 36_281_179
+
+
+def test_nothing_that_was_muxed_stays_in_the_process() -> None:
+    assert 'sink="filesink buffer-mode=unbuffered"' in output()
