@@ -6,6 +6,7 @@ import pytest
 
 from support import s3_server
 from support.recorder import RecorderProcess
+from support.store_faults_server import Proxy
 
 
 @pytest.fixture
@@ -25,3 +26,12 @@ async def recorder(tmp_path: Path) -> AsyncIterator[Callable[..., RecorderProces
 def s3(tmp_path: Path) -> Iterator[s3_server.S3Server]:
     with s3_server.serving(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+async def proxy(s3: s3_server.S3Server) -> AsyncIterator[Proxy]:
+    """The way to `s3` on which things go wrong."""
+    made = Proxy(("127.0.0.1", s3.port))
+    await made.start()
+    yield made
+    await made.stop()

@@ -1,6 +1,6 @@
 """Manifest and playlist are written by one attempt alone, and nothing is lost by a write that arrived damaged."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,18 +14,10 @@ from egress_recorder.owned_object import OwnedObject
 from egress_recorder.recording import Recording, StoredSegment
 from egress_recorder.store import Store
 from support.recorder import NOW, recorder_config
-from support.s3_server import S3Server, options_for, write_keys
+from support.s3_server import options_for, write_keys
 from support.store_faults_server import Proxy, Rule
 
 DAMAGED_ONCE = Rule("corrupt", methods=("PUT",), times=1)
-
-
-@pytest.fixture
-async def proxy(s3: S3Server) -> AsyncIterator[Proxy]:
-    made = Proxy(("127.0.0.1", s3.port))
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture

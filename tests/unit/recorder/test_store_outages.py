@@ -142,14 +142,6 @@ async def until(what: Callable[[], bool], *, within: float = 20) -> None:
 
 
 @pytest.fixture
-async def proxy(s3: S3Server) -> AsyncIterator[Proxy]:
-    made = Proxy(("127.0.0.1", s3.port))
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def make_world(tmp_path: Path, proxy: Proxy) -> AsyncIterator[Callable[..., World]]:
     made: list[World] = []
     write_keys(tmp_path / "credentials")

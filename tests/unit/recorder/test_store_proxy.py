@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +15,6 @@ from support import s3_server, store_faults
 from support.store_faults_server import Proxy, Rule
 
 DATA = b"media " * 50_000
-
-
-@pytest.fixture
-async def proxy(s3: s3_server.S3Server) -> AsyncIterator[Proxy]:
-    made = Proxy(("127.0.0.1", s3.port))
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture
