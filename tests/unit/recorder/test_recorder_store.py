@@ -49,6 +49,19 @@ async def test_what_was_put_is_there(tmp_path: Path) -> None:
     assert await store.get("b.ts") is None
 
 
+async def test_a_volume_that_was_away_is_used_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    await store.put("a.ts", b"abc", content_type="video/mp2t")
+    away = tmp_path.joinpath("store").rename(tmp_path / "away")
+    tmp_path.joinpath("store").write_text("not a folder")
+    with pytest.raises(StoreUnreachableError, match="did not write b.ts"):
+        await store.put("b.ts", b"xyz", content_type="video/mp2t")
+    tmp_path.joinpath("store").unlink()
+    away.rename(tmp_path / "store")
+    await store.put("b.ts", b"xyz", content_type="video/mp2t")
+    assert sorted(await store.names()) == ["a.ts", "b.ts"]
+
+
 async def test_a_create_only_write_never_overwrites(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     await store.put("a.ts", b"abc", content_type="video/mp2t", create=True)
@@ -145,6 +158,11 @@ def test_options_that_make_no_store_are_refused_at_once(
             "Error performing GET http://s/b  - HTTP error: error sending.",
         ),
         ("Unable to create dir /x: Permission denied (os error 13)", StoreRefusedError, "Permission denied"),
+        (
+            "Generic LocalFileSystem error: Unable to copy data to file: No space left on device (os error 28)",
+            StoreUnreachableError,
+            "No space left on device",
+        ),
     ],
 )
 def test_an_answer_is_told_in_the_stores_own_words_and_no_more(
