@@ -54,7 +54,7 @@ async def test_a_volume_that_was_away_is_used_again(tmp_path: Path) -> None:
     await store.put("a.ts", b"abc", content_type="video/mp2t")
     away = tmp_path.joinpath("store").rename(tmp_path / "away")
     tmp_path.joinpath("store").write_text("not a folder")
-    with pytest.raises(StoreUnreachableError, match="did not write b.ts"):
+    with pytest.raises(StoreUnreachableError, match=r"did not write b\.ts"):
         await store.put("b.ts", b"xyz", content_type="video/mp2t")
     tmp_path.joinpath("store").unlink()
     away.rename(tmp_path / "store")
