@@ -64,6 +64,7 @@ def spare() -> Iterator[str]:
         breaking.cluster().start(spares[0])
         ALL.run("uncordon", spares[0])
         until("the spare node is Ready again", lambda: ready(spares[0])["status"] == "True", seconds=60)
+        assert breaking.cluster().healthy(), "the next `make deploy` would make the cluster anew"
 
 
 def ready(node: str) -> dict[str, Any]:

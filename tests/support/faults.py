@@ -32,8 +32,9 @@ VIDEO = {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500}
 SEGMENT_SECONDS = 2
 HOLE_SECONDS = 0.5
 """Pictures that a busy node may leave out; sound may never be missing."""
-CLOCK_SECONDS = 0.3
-"""By which a segment's middle picture may be late or early against the others: four recorders share two cores."""
+CLOCK_SECONDS = 0.5
+"""By which a segment's middle picture may be late or early against the others: four recorders share two cores, and
+a capture that joins then lets sound and picture wait the longer for what comes late."""
 ROUNDING_SECONDS = 0.1
 POLL_SECONDS = 0.5
 GOES_ON_SECONDS = 90
@@ -207,7 +208,8 @@ class Outcome:
         if self.recording is not None:
             people = self.place.people
             found += self.recording.problems(people=people, hole_seconds=HOLE_SECONDS)
-            found += gap_problems(self.recording, self.status, people=people if self.fault.clock else ())
+            shown = people if self.fault.clock else ()
+            found += gap_problems(self.recording, self.status, people=shown, tolerance=CLOCK_SECONDS)
             if self.fault.clock:
                 found += clock_problems(self.recording, people=people, tolerance=CLOCK_SECONDS)
             found += self._files(self.recording)

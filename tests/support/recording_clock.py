@@ -24,8 +24,8 @@ LATENCY_LIMIT_SECONDS = 1.0
 0.08 to 0.22 s on an idle machine and 0.6 s on one with ten times more to do than it has cores."""
 TOLERANCE_SECONDS = 0.15
 """By which a segment's middle picture may be off that constant, also right behind a gap."""
-STRAY_SECONDS = 0.5
-"""By which any picture may: a busy node paints and sends some late."""
+STRAY_SECONDS = 0.35
+"""By which any picture may be off beyond that: a busy node paints and sends some late."""
 STRAY_SHARE = 0.02
 ROUNDING_SECONDS = 0.05
 """Between two accounts of the same gap: PROGRAM-DATE-TIME and EXTINF pass through milliseconds."""
@@ -57,7 +57,13 @@ def clock_problems(
     return found
 
 
-def gap_problems(recording: "Recording", status: dict[str, Any], *, people: Sequence[Any] = ()) -> list[str]:
+def gap_problems(
+    recording: "Recording",
+    status: dict[str, Any],
+    *,
+    people: Sequence[Any] = (),
+    tolerance: float = TOLERANCE_SECONDS,
+) -> list[str]:
     """Hold the gaps that manifest and status state against what the playlist's and the people's clocks show."""
     manifest = recording.manifest
     if manifest is None:
@@ -76,7 +82,7 @@ def gap_problems(recording: "Recording", status: dict[str, Any], *, people: Sequ
     for segment in manifest.segments:
         if segment.discontinuity != (segment.gap_reason is not None):
             found.append(f"{segment.name}: jumps: {segment.discontinuity}, its reason: {segment.gap_reason}")
-    return [*found, *_jumps(recording, people)]
+    return [*found, *_jumps(recording, people, tolerance + STRAY_SECONDS)]
 
 
 def _shown(recording: "Recording") -> Iterator[Gap]:
@@ -111,7 +117,7 @@ def _briefly(gaps: Sequence[Gap]) -> str:
     return ", ".join(f"{gap.reason} {gap.started_at:%H:%M:%S.%f} {gap.seconds:.3f} s" for gap in gaps)
 
 
-def _jumps(recording: "Recording", people: Sequence[Any]) -> Iterator[str]:
+def _jumps(recording: "Recording", people: Sequence[Any], tolerance: float) -> Iterator[str]:
     """Compare by how much time people's clocks jump over each discontinuity with what the playlist's clock says."""
     if not people:
         return
@@ -124,7 +130,7 @@ def _jumps(recording: "Recording", people: Sequence[Any]) -> Iterator[str]:
             first = _lateness(sightings, watched.walls, _frames(after, watched.times))[:1]
             if not len(last) or not len(first):
                 yield f"{after.entry.name}: {identity}'s clock can't be read on both sides of the gap before it"
-            elif abs(float(first[0] - last[0])) > STRAY_SECONDS:
+            elif abs(float(first[0] - last[0])) > tolerance:
                 yield (
                     f"{after.entry.name}: over the gap before it {identity}'s clock goes"
                     f" {float(last[0] - first[0]):+.3f} s further than the playlist's"
@@ -154,7 +160,7 @@ def _segment(name: str, identity: str, late: Floats, *, latency: float, toleranc
             f"{name}: {identity}'s clock is {np.median(late) * 1000:+.0f} ms behind the playlist's,"
             f" {latency * 1000:.0f} ms are usual"
         )
-    strays = np.abs(off) > STRAY_SECONDS
+    strays = np.abs(off) > tolerance + STRAY_SECONDS
     if strays.mean() > STRAY_SHARE:
         worst = float(off[np.argmax(np.abs(off))])
         yield (
