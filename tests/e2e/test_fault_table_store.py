@@ -12,14 +12,14 @@ from support import store_faults
 from support.faults import Fault, Outcome, run_fault, running
 from support.publishers import publishing, user
 from support.releases import scratch_release
-from support.store_fault_rows import DOWN, KEYS, ROWS, SMALL_SPOOL, STORE, Rules, StorePlace
+from support.store_fault_rows import FULL, KEYS, ROWS, SMALL_SPOOL, STORE, Rules, StorePlace
 
 pytestmark = pytest.mark.timeout(600)
 
 CHANNEL = "store-faults"
 PEOPLE = (user("user1", hue=0, tone=440),)
 AT_ONCE = 3
-"""Beside the two of the other group."""
+"""Beside the one of the other group."""
 
 
 def place(stack: ExitStack, name: str, *, folder: Path, values: dict[str, Any]) -> StorePlace:
@@ -47,31 +47,23 @@ def place(stack: ExitStack, name: str, *, folder: Path, values: dict[str, Any]) 
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[dict[str, Future[Outcome]]]":
-    """Every picked row's outcome, by its name: two groups beside one another, the rotated key after its group."""
+    """Every picked row's outcome, by its name: two groups beside one another; the small spool's are alone, one by one."""
     picked = {
         item.callspec.params["fault"].name
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path and "fault" in item.fixturenames
     }
     folder = tmp_path_factory.mktemp("store-faults")
-    first, then, last = ([fault for fault in group if fault.name in picked] for group in (STORE, DOWN, KEYS))
+    first, then, last = ([fault for fault in group if fault.name in picked] for group in (STORE, FULL, KEYS))
     with ExitStack() as stack, ThreadPoolExecutor(2) as setting_up:
         stack.enter_context(publishing(CHANNEL, PEOPLE, duration_seconds=1800))
         large = setting_up.submit(place, stack, "faults-large", folder=folder, values={})
         small = setting_up.submit(place, stack, "faults-small", folder=folder, values=SMALL_SPOOL)
         places = {False: large.result(), True: small.result()}
         futures = stack.enter_context(running(first, lambda _: places[False], at_once=AT_ONCE))
-        pool = stack.enter_context(ThreadPoolExecutor(len(DOWN)))
-        down = {fault.name: pool.submit(run_fault, fault, places[True]) for fault in then}
-        keys = {fault.name: pool.submit(after, down, fault, places[True]) for fault in last}
-        yield {**futures, **down, **keys}
-
-
-def after(others: "dict[str, Future[Outcome]]", fault: Fault, where: StorePlace) -> Outcome:
-    """Run a row when the others are through, however they ended."""
-    for other in others.values():
-        other.exception()
-    return run_fault(fault, where)
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        others = {fault.name: pool.submit(run_fault, fault, places[True]) for fault in [*then, *last]}
+        yield {**futures, **others}
 
 
 @pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)

@@ -19,6 +19,7 @@ from support.store_faults import FaultsInCluster, Rule
 
 FAULT_SECONDS = 15.0
 DOWN_SECONDS = 60.0
+FULL_SECONDS = 50.0
 TELLING_SECONDS = 30.0
 """Within which the status must say that uploads fail."""
 HEALING_SECONDS = 90.0
@@ -26,8 +27,6 @@ HEALING_SECONDS = 90.0
 KUBELET_SECONDS = 120.0
 """Until a changed Secret is in a running Pod."""
 LOOK_SECONDS = 0.5
-LARGE: dict[str, Any] = {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 4000}
-"""More than a small spool holds, or a slow store takes, in a minute."""
 
 Status = dict[str, Any]
 
@@ -171,28 +170,26 @@ STORE = [
     Fault(
         name="store slow",
         says="The store takes less than is recorded",
-        make=fails(Rule("slow", bytes_per_second=20_000), seconds=30),
-        spec={"video": LARGE},
+        make=fails(Rule("slow", bytes_per_second=6_000), waits=False),
+    ),
+    Fault(
+        name="store down",
+        says="The store is away for a minute",
+        make=fails(Rule("close"), told="StoreUnreachable", seconds=DOWN_SECONDS),
     ),
 ]
 """With a spool that is large enough: nothing is missing."""
 
-SMALL_SPOOL = {"recorder": {"spoolSize": "4Mi", "spoolMedium": "Memory"}}
-DOWN = [
-    Fault(
-        name="store down",
-        says="The store is away for a minute",
-        make=fails(store_faults.DOWN, told="StoreUnreachable", seconds=DOWN_SECONDS),
-    ),
+SMALL_SPOOL = {"recorder": {"spoolSize": "1Mi", "spoolMedium": "Memory"}}
+"""Half a minute of these recordings."""
+FULL = [
     Fault(
         name="disk full",
         says="The store is away until the spool's disk is full",
-        make=fails(store_faults.DOWN, told="StoreUnreachable", seconds=DOWN_SECONDS),
-        spec={"video": LARGE},
-        expected=Expected(gaps=(GapReason.SPOOL_FULL,), gaps_repeat=True, lost_seconds=DOWN_SECONDS),
+        make=fails(store_faults.DOWN, told="StoreUnreachable", seconds=FULL_SECONDS),
+        expected=Expected(gaps=(GapReason.SPOOL_FULL,), gaps_repeat=True, lost_seconds=FULL_SECONDS),
     ),
 ]
-"""At once: the store is away for both; one recording fits into the small spool, the other does not."""
 
 KEYS = [
     Fault(
@@ -203,4 +200,4 @@ KEYS = [
 ]
 """Alone in its namespace: the Secret is everybody's."""
 
-ROWS = [*STORE, *DOWN, *KEYS]
+ROWS = [*STORE, *FULL, *KEYS]
