@@ -50,13 +50,15 @@ def main(
     signal.signal(signal.SIGTERM, _end)
     failed = False
     try:
-        if not built:
-            build()
         for part in parts or list(PARTS):
             run, full = PARTS[part]
+            # its own, so that another part's next build changes nothing under a run of hours
+            tag = f"soak-{part}"
+            if not built:
+                build(tag)
             here = machine.describe()
             say(f"part {part}: {minutes or full:g} minutes")
-            found = run(minutes=minutes or full, say=say)
+            found = run(minutes=minutes or full, tag=tag, say=say)
             command = (
                 f"make soak PART={part}" if not minutes else f"python -m soak {part} --minutes {minutes:g}"
             )

@@ -34,7 +34,7 @@ VIRTUAL_WORD = "drift"
 VIRTUAL_SECONDS = 900
 
 
-def run(*, minutes: float, say: Callable[[str], None]) -> Outcome:
+def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     """Record people with fast and slow clocks, and look at them in windows."""
     say("in virtual time …")
     virtual = in_virtual_time()
@@ -44,7 +44,7 @@ def run(*, minutes: float, say: Callable[[str], None]) -> Outcome:
         user("fast", hue=0, tone=440, drift=PPM),
         user("slow", hue=220, tone=880, drift=-PPM),
     ]
-    with place() as here, here.people(CHANNEL, people, seconds=seconds + 900):
+    with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 900):
         task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 1800})
         until_recording(here, task)
         say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")

@@ -32,10 +32,10 @@ WINDOW_SECONDS = 32
 END_SECONDS = 180
 
 
-def run(*, minutes: float, say: Callable[[str], None]) -> Outcome:
+def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     """Record for so long, then read all of it."""
     seconds, people = minutes * 60, two_users()
-    with place() as here, here.people(CHANNEL, people, seconds=seconds + 1800):
+    with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 1800):
         task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 3600})
         until_recording(here, task)
         say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")

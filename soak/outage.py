@@ -22,11 +22,11 @@ LATE_SECONDS = 60
 """After which everything that has waited should be in the store, once it answers again."""
 
 
-def run(*, minutes: float, say: Callable[[str], None]) -> Outcome:
+def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     """Record, take the store away for so long, give it back, record on."""
     away, people = minutes * 60, two_users()
     length = BEFORE_SECONDS + away + CATCH_UP_SECONDS + AFTER_SECONDS
-    with place(faulty_store=True) as here, here.people(CHANNEL, people, seconds=length + 900):
+    with place(tag, faulty_store=True) as here, here.people(CHANNEL, people, seconds=length + 900):
         if here.faults is None:
             raise SoakError("the place has no store that can fail")
         task = here.record(CHANNEL, limits={"maxDurationSeconds": int(length) + 1800})

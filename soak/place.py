@@ -27,8 +27,6 @@ from support.publishers import Person, Publishers, recorder_token
 from support.releases import scratch_release
 from support.store_faults import FaultsInCluster
 
-TAG = "soak"
-OPERATOR, RECORDER = f"egress-operator:{TAG}", f"egress-recorder:{TAG}"
 APP = "soak"
 OUTPUT = "recording"
 STORE_PORT = 7070
@@ -47,6 +45,8 @@ class Place:
     """Of the namespace that the operator watches."""
     servers: str
     """The namespace of the servers."""
+    tag: str
+    """Of the images."""
     store: demo.Store
     """The store as this machine reaches it."""
     faults: FaultsInCluster | None = None
@@ -99,7 +99,7 @@ class Place:
             room=channel,
             people=people,
             duration_seconds=seconds,
-            image=RECORDER,
+            image=recorder_image(self.tag),
             namespace=self.servers,
         )
         pod["spec"]["containers"][0]["env"].append({"name": "LIVEKIT_URL", "value": self.livekit_url})
@@ -111,23 +111,30 @@ class Place:
             started.stop()
 
 
-def build() -> None:
+def recorder_image(tag: str) -> str:
+    """Name the recorder's image."""
+    return f"egress-recorder:{tag}"
+
+
+def build(tag: str) -> None:
     """Have images of this checkout, with a tag of their own, in every node."""
     settings = Settings.from_environment(os.environ)
     found = engine.find(settings)
     if found is None:
         raise SoakError("no Docker engine answers: run `make deploy` first")
-    for tag, dockerfile, target in (
-        (OPERATOR, "operator/Dockerfile", None),
-        (RECORDER, "recorder-image/Dockerfile", "native"),
+    operator, recorder = f"egress-operator:{tag}", recorder_image(tag)
+    for image, dockerfile, target in (
+        (operator, "operator/Dockerfile", None),
+        (recorder, "recorder-image/Dockerfile", "native"),
     ):
-        build_image(tag, ROOT, engine=found, settings=settings, dockerfile=ROOT / dockerfile, target=target)
-    Cluster(engine=found, settings=settings).load(OPERATOR, RECORDER)
+        build_image(image, ROOT, engine=found, settings=settings, dockerfile=ROOT / dockerfile, target=target)
+    cluster = Cluster(engine=found, settings=settings)
+    cluster.load(operator, recorder, into=[cluster.control_plane])
 
 
 @contextmanager
-def place(*, faulty_store: bool = False) -> Iterator[Place]:
-    """Set up servers and an operator; with `faulty_store` the recorders' store can be made to fail."""
+def place(tag: str, *, faulty_store: bool = False) -> Iterator[Place]:
+    """Set up servers and an operator of images with this tag; with `faulty_store` their store can be made to fail."""
     servers = f"soak-{request_id()[:8]}"
     kubectl = Kubectl(namespace=servers)
     try:
@@ -141,9 +148,9 @@ def place(*, faulty_store: bool = False) -> Iterator[Place]:
             wait = ("rollout", "status", f"deployment/{name}", f"--timeout={SERVERS_SECONDS}s")
             kubectl.run(*wait, timeout_seconds=SERVERS_SECONDS + 10)
         with ExitStack() as stack:
-            faults = stack.enter_context(faulty(servers)) if faulty_store else None
-            tasks = stack.enter_context(scratch_release(values=release_values(servers, faults)))
-            yield Place(tasks=tasks, servers=servers, store=store_of(kubectl), faults=faults)
+            faults = stack.enter_context(faulty(servers, tag)) if faulty_store else None
+            tasks = stack.enter_context(scratch_release(values=release_values(servers, tag, faults)))
+            yield Place(tasks=tasks, servers=servers, tag=tag, store=store_of(kubectl), faults=faults)
     finally:
         kubectl.run("delete", "namespace", servers, "--wait=false")
 
@@ -164,18 +171,18 @@ def server_objects(namespace: str) -> list[dict[str, Any]]:
     return found
 
 
-def faulty(servers: str) -> AbstractContextManager[FaultsInCluster]:
+def faulty(servers: str, tag: str) -> AbstractContextManager[FaultsInCluster]:
     """Put what can fail before the store."""
     upstream = f"store.{servers}.svc:{STORE_PORT}"
-    return store_faults.in_cluster(namespace=servers, upstream=upstream, image=RECORDER)
+    return store_faults.in_cluster(namespace=servers, upstream=upstream, image=recorder_image(tag))
 
 
-def release_values(servers: str, faults: FaultsInCluster | None) -> dict[str, Any]:
+def release_values(servers: str, tag: str, faults: FaultsInCluster | None) -> dict[str, Any]:
     """Give the chart's values for an operator that works with these servers and with images of its own."""
     endpoint = faults.endpoint if faults else f"http://store.{servers}:{STORE_PORT}"
     return {
-        "image": {"tag": TAG},
-        "recorder": {"image": {"tag": TAG, "pullPolicy": "Never"}},
+        "image": {"tag": tag},
+        "recorder": {"image": {"tag": tag, "pullPolicy": "Never"}},
         "store": {"options": {"endpoint": endpoint}},
         "sources": {"default": {"url": f"ws://livekit.{servers}:{demo.LIVEKIT_PORT}"}},
         # a reading every second, for two hours, is a load that nobody has
