@@ -86,11 +86,12 @@ class Uploader:
             RecorderError: what went wrong; nothing is retried here.
         """
         listed = self._recording.listed
-        await self._manifest.write(self._recording.manifest())
+        # Both of the same instant: more is listed while the manifest is written, and a playlist that is ahead
+        # of it would be cut short by the next attempt.
+        manifest, playlist = self._recording.manifest(), self._recording.playlist(ended=False)
+        await self._manifest.write(manifest)
         if listed:
-            await self._playlist.write(
-                self._recording.playlist(ended=False), verified=False, cache_control="no-cache"
-            )
+            await self._playlist.write(playlist, verified=False, cache_control="no-cache")
         self._published = listed
 
     async def put_evidence(self) -> None:

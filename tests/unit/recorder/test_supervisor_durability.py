@@ -332,8 +332,10 @@ async def test_a_recorder_that_is_only_to_finish_closes_what_another_left(record
         "Closed what earlier recorders had recorded.",
         True,
     )
-    assert it.playlist() == before + "#EXT-X-ENDLIST\n"
+    # The manifest is written first: it may have known one more.
+    assert it.playlist().startswith(before)
     assert summary.files == it.manifest().files
+    assert it.playlist().count("#EXT-X-ENDLIST") == 1
     assert len(it.events("capture-started")) == 1
 
 

@@ -62,7 +62,7 @@ MOMENTS = {
         [{"segments": 3, "then": "hang"}], lambda it: it.listed() >= 3, recorded=True
     ),
     "as the recording ends by itself": Moment(
-        [{"segments": 3, "then": "ended:SourceClosed"}], lambda it: it.events("capture-exited"), recorded=True
+        [{"segments": 3, "then": "ended:SourceClosed", "lingers": True}], lambda it: it.listed() >= 3, recorded=True
     ),
 }  # fmt: skip
 

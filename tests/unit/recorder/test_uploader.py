@@ -20,7 +20,7 @@ from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.people import People
-from egress_recorder.recording import Recording, SpooledSegment
+from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
 from egress_recorder.settings import Settings
 from egress_recorder.stop_signal import StopSignal
 from egress_recorder.store import Store, Version
@@ -39,6 +39,7 @@ class WatchedStore(Store):
         self.written: list[str] = []
         self.failures = 0
         self.answers_lost = 0
+        self.meanwhile: Callable[[], object] | None = None
 
     async def put(self, name: str, content: bytes, **how: object) -> Version:
         if self.failures:
@@ -46,6 +47,8 @@ class WatchedStore(Store):
             raise StoreUnreachableError("not now")
         version = await super().put(name, content, **how)  # type: ignore[arg-type]
         self.written.append(name)
+        if self.meanwhile is not None and name == "manifest.json":
+            self.meanwhile()
         if self.answers_lost:
             self.answers_lost -= 1
             raise StoreUnreachableError("the answer was lost")
@@ -232,3 +235,20 @@ async def test_a_sigterm_while_the_lists_are_closed_bounds_how_long_that_is_trie
 async def test_an_end_without_segments_writes_no_playlist(world: World) -> None:
     await world.uploader.finish(complete=True, reason="StopRequested")
     assert world.store.written == ["manifest.json"]
+
+
+async def test_the_playlist_never_lists_what_the_manifest_before_it_does_not(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    def list_another() -> None:
+        segment = world.recording.add(tmp_path, size_bytes=1, started_at=NOW, seconds=4.0)
+        stored = StoredSegment(name=segment.name, sha256="0" * 64, uploaded_at=NOW)
+        world.recording.mark_stored(segment.number, stored)
+
+    list_another()
+    world.store.meanwhile = list_another
+    await world.uploader.publish()
+    playlist, manifest = await world.store.get("out.m3u8"), await world.manifest.read()
+    assert playlist is not None
+    assert manifest is not None
+    assert (playlist.data.count(b"#EXTINF"), len(manifest.segments), world.recording.listed) == (1, 1, 2)
