@@ -1,8 +1,9 @@
 """The first thing an attempt does: make the task's folder in the store its own, or find out why it can't.
 
-In: the store and the configuration. Out: the book to record into, with what earlier attempts recorded. A
-store that doesn't answer is tried again until a deadline; one that says no ends the attempt, before
-anybody is recorded into nothing.
+In: the store and the configuration. Out: the book to record into, with what earlier attempts recorded. The
+first attempt tries a store that doesn't answer again until a deadline, and ends when it says no, before
+anybody is recorded into nothing. A later one goes on from a recording that is to be continued or closed: it waits
+much longer, and also for a "no" to be mended.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import asyncio
 from egress_recorder import backoff
 from egress_recorder.adoption import adopt_unlisted
 from egress_recorder.context import Context
-from egress_recorder.errors import StoreUnreachableError
+from egress_recorder.errors import StoreError, StoreRefusedError, StoreUnreachableError
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.recording import Recording
 from egress_recorder.store import Store
@@ -22,24 +23,29 @@ async def claim(context: Context, *, store: Store, manifest: ManifestStore) -> R
     Raises:
         OutputExistsError: the folder is another task's.
         FencedError: a later attempt has it.
-        StoreRefusedError: the store said no.
-        StoreUnreachableError: it did not answer within the settings' patience.
+        StoreRefusedError: the store said no, to a later attempt for as long as the settings' patience.
+        StoreUnreachableError: it did not answer within that.
     """
-    patience = context.settings.store_patience_seconds
+    settings, later = context.settings, context.config.attempt > 1
+    patience = settings.resume_patience_seconds if later else settings.store_patience_seconds
     deadline = context.clock.monotonic() + patience
     tries = 0
     while True:
         context.beat()
         try:
             return await _claim_once(context, store, manifest)
-        except StoreUnreachableError as error:
+        except StoreError as error:
+            if not later and not isinstance(error, StoreUnreachableError):
+                raise
             tries += 1
             pause = backoff.pause(tries, ceiling=5.0)
             if context.clock.monotonic() + pause > deadline:
-                raise StoreUnreachableError(
-                    f"{error} It was tried {tries} times within {patience:.0f} s."
-                ) from None
-            context.log.warning("store-unreachable", tries=tries, error=str(error))
+                kind = (
+                    StoreUnreachableError if isinstance(error, StoreUnreachableError) else StoreRefusedError
+                )
+                raise kind(f"{error} It was tried {tries} times within {patience:.0f} s.") from None
+            context.live.message = f"Waits for the store. {error}"
+            context.log.warning("store-fails", tries=tries, error=str(error))
             await asyncio.sleep(pause)
 
 

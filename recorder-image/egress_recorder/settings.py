@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     store_patience_seconds: float = Field(
         30.0, gt=0, description="How long a store may be unreachable before capture begins."
     )
+    resume_patience_seconds: float = Field(
+        900.0,
+        gt=0,
+        description="The same where an earlier attempt's recording is to be continued or closed, also for a store "
+        "that says no.",
+    )
     upload_patience_seconds: float = Field(
         3600.0,
         gt=0,

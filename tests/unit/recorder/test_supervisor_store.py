@@ -109,3 +109,35 @@ async def test_a_store_that_stays_away_ends_the_attempt_which_says_why_and_leave
     assert "Connection refused" in summary.message
     assert "#EXT-X-ENDLIST" not in it.playlist()
     assert not assert_whole(it).complete
+
+
+@pytest.mark.parametrize(
+    "rule", [store_faults.DOWN, store_faults.EXPIRED], ids=["nobody listens", "credentials expired"]
+)
+async def test_a_recorder_that_takes_over_while_the_store_fails_waits_for_it(
+    make: Make, proxy: Proxy, rule: Rule
+) -> None:
+    it = make()
+    await begin(it)
+    await it.kill()
+    await proxy.set(rule)
+    await it.start(attempt=2)
+    await it.until(lambda: len(it.events("store-fails")) >= 2)
+    report = it.report()
+    assert report is not None
+    assert report.message.startswith("Waits for the store. The store s3://")
+    await proxy.set()
+    listed = it.listed()
+    await it.until(lambda: it.listed() >= listed + 3)
+    await it.stop()
+    segments = assert_ended(it).segments
+    assert [segment.attempt for segment in segments if segment.discontinuity] == [2]
+
+
+async def test_a_first_recorder_whose_store_says_no_ends_before_it_records(make: Make, proxy: Proxy) -> None:
+    it = make()
+    await proxy.set(store_faults.EXPIRED)
+    await it.start()
+    summary = await it.ended()
+    assert (summary.outcome, summary.reason, summary.joined_at) == ("failed", "StoreRefused", None)
+    assert "ExpiredToken" in summary.message
