@@ -90,7 +90,7 @@ class Mixer:
             base_time=self.base_time,
             sample_rate=self._config.sample_rate,
             encoder_delay=encoder_delay(self._config),
-            **({"tolerance": EVEN_TOLERANCE} if even else {}),
+            **({"tolerance": EVEN_TOLERANCE, "patience": 0} if even else {}),
             **({"pulled_every": begins_after} if begins_after is not None else {}),
         )
         name, bin_ = self._branch("audio", audio_branch(self._config))

@@ -73,38 +73,68 @@ class AudioTimeline:
     """What the encoder puts in front; the sound is placed earlier by so much."""
     tolerance: int = 80 * MILLISECOND
     """Beyond this the timer has stalled or skipped, and the anchor is set anew."""
+    patience: int = SECOND // 2
+    """A piece that is late by more may be the first of a burst that makes up for it; after so long it is not."""
+    stalled: int = SECOND // 2
+    """After so much nothing is waited for: the sound begins anew."""
     window: int = 5 * SECOND
     off: int = 20 * MILLISECOND
     """A piece can come late, and never early: if of a whole window's pieces even the earliest is off by so much,
     samples were lost, or the anchor was set by one that came late itself."""
     _anchor: int | None = None
     _samples: int = 0
-    _least: int | None = None
-    _window_ends: int = 0
+    _soon: "_Least" = field(init=False)
+    _later: "_Least" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the windows."""
+        self._soon, self._later = _Least(length=self.patience), _Least(length=self.window)
 
     def stamp(self, *, samples: int, now: int) -> tuple[int, bool]:
         """Give a frame's running time, and whether it does not follow on the one before."""
         arrival = now - self.base_time - self._length(samples) + self.pulled_every
         arrival -= self.encoder_delay
-        expected = None if self._anchor is None else self._anchor + self._length(self._samples)
-        if expected is None or abs(expected - arrival) > self.tolerance:
+        if self._anchor is None:
             return self._begin(arrival, samples=samples)
+        expected = self._anchor + self._length(self._samples)
         late = arrival - expected
-        self._least = late if self._least is None else min(self._least, late)
-        if arrival >= self._window_ends:
-            if abs(self._least) > self.off:
-                return self._begin(expected + self._least, samples=samples)
-            self._least, self._window_ends = None, arrival + self.window
+        if late < -self.tolerance or late > self.stalled:
+            return self._begin(arrival, samples=samples)
+        for least, allowed in ((self._soon, self.tolerance), (self._later, self.off)):
+            found = least.note(late, at=arrival)
+            if found is not None and abs(found) > allowed:
+                return self._begin(expected + found, samples=samples)
         self._samples += samples
         return expected, False
 
     def _begin(self, at: int, *, samples: int) -> tuple[int, bool]:
         self._anchor, self._samples = max(0, at), samples
-        self._least, self._window_ends = None, at + self.window
+        for least in (self._soon, self._later):
+            least.begin(at=self._anchor)
         return self._anchor, True
 
     def _length(self, samples: int) -> int:
         return samples * SECOND // self.sample_rate
+
+
+@dataclass(kw_only=True)
+class _Least:
+    """The smallest of what was noted within a window, told at its end."""
+
+    length: int
+    _value: int | None = None
+    _ends: int = 0
+
+    def begin(self, *, at: int) -> None:
+        self._value, self._ends = None, at + self.length
+
+    def note(self, value: int, *, at: int) -> int | None:
+        self._value = value if self._value is None else min(self._value, value)
+        if at < self._ends:
+            return None
+        found = self._value
+        self.begin(at=at)
+        return found
 
 
 @dataclass(kw_only=True)

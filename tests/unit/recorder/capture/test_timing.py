@@ -82,6 +82,33 @@ def test_a_stalled_timer_sets_a_new_anchor() -> None:
     assert (pts, jump) == (3 * SECOND - 10 * MILLISECOND, True)
 
 
+def test_a_late_piece_that_a_burst_makes_up_for_moves_nothing() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    first, _ = timeline.stamp(samples=960, now=BASE + SECOND)
+    for index in range(1, 200):  # nothing for 200 ms, then all at once
+        due = BASE + SECOND + index * 20 * MILLISECOND
+        held = max(due, BASE + 2 * SECOND + 200 * MILLISECOND) if 50 <= index < 60 else due
+        assert timeline.stamp(samples=960, now=held) == (first + index * 20 * MILLISECOND, False)
+
+
+def test_so_many_samples_lost_at_once_are_made_up_for_soon() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
+    for index in range(100):
+        lost = 200 * MILLISECOND if index >= 20 else 0
+        pts, _ = timeline.stamp(samples=960, now=BASE + SECOND + index * 20 * MILLISECOND + lost)
+        if index in {19, 99}:
+            assert pts == SECOND - 10 * MILLISECOND + index * 20 * MILLISECOND + lost
+
+
+def test_where_pieces_come_evenly_a_step_is_a_real_one() -> None:
+    timeline = AudioTimeline(base_time=BASE, sample_rate=48000, tolerance=15 * MILLISECOND, patience=0)
+    timeline.stamp(samples=960, now=BASE + SECOND)
+    assert timeline.stamp(samples=960, now=BASE + SECOND + 50 * MILLISECOND) == (
+        SECOND + 40 * MILLISECOND,
+        True,
+    )
+
+
 def test_an_anchor_that_was_set_by_a_late_piece_is_set_right_after_a_while() -> None:
     timeline = AudioTimeline(base_time=BASE, sample_rate=48000)
     timeline.stamp(samples=960, now=BASE + SECOND + 60 * MILLISECOND)
