@@ -144,7 +144,7 @@ class Following:
                 self._log.info("capture-stopping", reason=ending.reason)
                 self._live.phase, self._live.message = RecorderPhase.FINALIZING, ending.message
                 await capture.stop()
-                kill_at = now + self._stop_seconds
+                kill_at = min(kill_at or float("inf"), now + self._stop_seconds)
             if kill_at is None:
                 if (hung := pulse.hung()) is not None:
                     kill_at = now

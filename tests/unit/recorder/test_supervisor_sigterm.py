@@ -62,7 +62,10 @@ MOMENTS = {
         [{"segments": 3, "then": "hang"}], lambda it: it.listed() >= 3, recorded=True
     ),
     "as the recording ends by itself": Moment(
-        [{"segments": 3, "then": "ended:SourceClosed", "lingers": True}], lambda it: it.listed() >= 3, recorded=True
+        [{"segments": 3, "then": "ended:SourceClosed", "lingers": True}],
+        lambda it: it.listed() >= 3,
+        recorded=True,
+        settings={"silent_seconds": "1"},
     ),
 }  # fmt: skip
 
