@@ -36,7 +36,7 @@ def places(stack: ExitStack, wanted: set[str], *, folder: Path) -> dict[str, Pla
         if name in wanted
     }
     rtc = stack.enter_context(own_rtc("faults", SHOWN, seconds=SECONDS)) if OWN_RTC in wanted else None
-    sources = {"sources": {OWN_RTC_APP: {"kind": "livekit", "url": rtc.url}}} if rtc else {}
+    sources = {"sources": {"apps": {OWN_RTC_APP: {"kind": "livekit", "url": rtc.url}}}} if rtc else {}
     tasks = stack.enter_context(scratch_release(values={**RELEASE, **sources}))
     found = {
         name: Place(tasks=tasks, channel=people[name], people=SHOWN, folder=folder, publishers=publishers)

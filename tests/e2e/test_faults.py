@@ -1,4 +1,7 @@
-"""What dies while it records, and what must be left: every file, and a status that tells the truth."""
+"""What goes away around a recording, over REST and for good: the gateway, the operator at the end, the task itself.
+
+What breaks a recording is in test_fault_table.py, test_fault_table_store.py and test_nodes.py.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,39 +21,6 @@ def first_file(gateway: Gateway, task: str) -> None:
 
 def discontinuities(result: Recording) -> int:
     return sum(entry.discontinuity for entry in result.playlist.entries)
-
-
-def recorded(tasks: Tasks, task: str) -> float:
-    files = tasks.get(task)["status"].get("files", [])
-    return sum(file["durationSeconds"] for file in files)
-
-
-def test_a_deleted_pod_is_replaced_in_the_same_playlist(
-    gateway: Gateway, tasks: Tasks, recording: Callable[..., str], tmp_path: Path
-) -> None:
-    task = recording()
-    first_file(gateway, task)
-    tasks.kubectl.run("delete", "pod", f"{task}-1", "--wait=false")
-    second = until(
-        "the second attempt records",
-        lambda: (
-            (t := tasks.get(task))["status"].get("attempt") == 2
-            and t["status"]["state"] == "PROCESSING"
-            and t
-        ),
-        seconds=90,
-    )
-    assert second["status"]["podName"] == f"{task}-2"
-    before = recorded(tasks, task)
-    until("it goes on", lambda: recorded(tasks, task) > before, seconds=60)
-    gateway.stop(task)
-    ended = tasks.until_state(task, "STOPPED", seconds=90)
-    assert [file["name"] for file in ended["status"]["files"]] == ["file_output.m3u8"]
-    result = fetch_task(task, tmp_path)
-    assert result.problems() == []
-    assert discontinuities(result) == 1
-    assert {segment.attempt for segment in result.manifest.segments} == {1, 2}
-    assert ended["status"]["files"][0]["durationSeconds"] == pytest.approx(result.playlist.seconds, abs=0.1)
 
 
 def test_a_killed_operator_and_a_restarted_gateway_leave_the_recording_alone(

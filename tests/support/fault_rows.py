@@ -75,9 +75,16 @@ def stop_at_once(run: Run) -> None:
 
 
 def stop_while_replaced(run: Run) -> None:
-    """Stop the task in the moment it has no recorder."""
+    """Stop the task while it has no recorder."""
     breaking.kill_recorder(run)
+    run.until("another is waited for", lambda status: status.get("reason") == "Retrying")
     run.stop()
+
+
+def kill_while_stopping(run: Run) -> None:
+    """Stop the task, and kill its recorder before that could close anything."""
+    run.stop()
+    breaking.kill_recorder(run)
 
 
 def pause(run: Run) -> None:
@@ -185,6 +192,8 @@ ENDS = [
         Expected(reason="StoppedBeforeStart", recording=False), before=0, after=0),
     row("stopped without a recorder", "Stop, while the Pod is being replaced", stop_while_replaced,
         Expected(attempts=2), after=0),
+    row("killed while it stops", "Stop, and the recorder's container is killed at once", kill_while_stopping,
+        Expected(state="FAILED", reason="RecorderFailed", attempts=2), after=0),
     row("no retries left", "The recorder's container is killed, and `retryLimit` is 0", breaking.kill_recorder,
         Expected(state="FAILED", reason="RecorderFailed", attempts=2), after=0, spec={"retryLimit": 0}),
     row("maxDuration", "`limits.maxDurationSeconds` is reached", nothing,
