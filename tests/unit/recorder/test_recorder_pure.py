@@ -79,6 +79,7 @@ def test_restarts_are_counted_within_a_window() -> None:
         False,
         True,
     ]
+    assert limit.within_window == 2
 
 
 @given(st.integers(1, 10_000), st.floats(0.5, 60))
@@ -198,11 +199,18 @@ def test_last_words_fit_and_come_back_as_they_were() -> None:
 def test_metrics_are_what_prometheus_reads() -> None:
     live = live_with_segments(2)
     live.uploaded, live.restarts = 2, 1
+    assert live.recording is not None
+    live.recording.add(Path("x"), size_bytes=10, started_at=NOW + timedelta(seconds=4), seconds=4.0)
+    live.recording.drop_oldest(spare=0)
+    live.recording.pause_began(NOW + timedelta(seconds=8))
     families = {
         family.name: family for family in text_string_to_metric_families(MetricsText(live)().decode())
     }
     assert families["egress_recorder_segments_listed"].samples[0].value == 2
     assert families["egress_recorder_segments_uploaded"].samples[0].value == 2
     assert families["egress_recorder_capture_restarts"].samples[0].value == 1
+    assert families["egress_recorder_lost_seconds"].samples[0].value == 4.0
+    assert families["egress_recorder_segments_dropped"].samples[0].value == 1
+    assert families["egress_recorder_paused"].samples[0].value == 1
     phases = {s.labels["phase"]: s.value for s in families["egress_recorder_phase"].samples}
     assert phases == {"starting": 0, "recording": 1, "finalizing": 0, "ended": 0}
