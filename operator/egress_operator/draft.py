@@ -122,7 +122,8 @@ class Draft:
             if found is not None and found.status is not ConditionStatus.UNKNOWN:
                 self.condition(ConditionType.UPLOADED, ConditionStatus.UNKNOWN, Reason.RECORDING)
             return
-        reason = one_word(report.upload_reason, otherwise=Reason.STORE_UNREACHABLE)
+        refused = report.upload_reason == Reason.STORE_REFUSED
+        reason = Reason.STORE_REFUSED if refused else Reason.STORE_UNREACHABLE
         told = found is not None and (found.status, found.reason) == (ConditionStatus.FALSE, reason)
         # The sentences of two tries may differ in a request's number alone.
         if not told or pending != old:

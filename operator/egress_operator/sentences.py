@@ -3,12 +3,16 @@
 A sentence is written whenever it changes, so it holds no figure that the status itself would not have written.
 """
 
+from typing import Final
+
 from egress_api.results import LiveReport
 from egress_api.spec import EgressTaskSpec
-from egress_api.states import ConditionStatus, ConditionType
+from egress_api.states import ConditionStatus, ConditionType, Reason
 from egress_api.status import EgressTaskStatus, Gap
 from egress_operator.figures import losses
 from egress_operator.pod_state import PodView
+
+_STORE: Final = frozenset({Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED})
 
 
 def recording_sentence(
@@ -29,7 +33,8 @@ def recording_sentence(
         # A mistyped channel or user records black and silence for hours, and looks like any other recording.
         parts.append("nobody who is to be recorded sends picture or sound")
     uploaded = status.condition(ConditionType.UPLOADED)
-    if uploaded is not None and uploaded.status is ConditionStatus.FALSE:
+    # False also when the recorder before this one left something undone.
+    if uploaded is not None and uploaded.status is ConditionStatus.FALSE and uploaded.reason in _STORE:
         parts.append(f"uploads fail ({uploaded.reason}), {size(status.pending_bytes)} wait in the recorder")
     elif status.pending_bytes:
         parts.append(f"the store is slow, {size(status.pending_bytes)} wait in the recorder")

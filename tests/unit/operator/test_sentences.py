@@ -10,7 +10,7 @@ from egress_api.status import Gap
 from egress_operator.decide import decide
 from egress_operator.decision import Facts
 from egress_operator.sentences import size
-from support.operator_parts import NOW, RECORDING, SETTINGS, at, page_task, running, task
+from support.operator_parts import NOW, RECORDING, SETTINGS, at, ended, page_task, running, task
 from support.summaries import live
 
 GAPS = [
@@ -46,6 +46,13 @@ def test_a_slow_store_is_said_once_the_backlog_lasts() -> None:
     report = live(participants=1, pending_bytes=40_000_000)
 
     assert _message(report, backlog_lasts=True).endswith("; the store is slow, 38.1MiB wait in the recorder")
+
+
+def test_what_a_lost_recorder_left_undone_is_no_failing_upload_of_the_next_one() -> None:
+    lost = decide(task(RECORDING), ended(exit_code=137), now=NOW, settings=SETTINGS).status
+    got = decide(task(lost), running(2), now=NOW, settings=SETTINGS).status
+
+    assert got.message == "recording on node node-1, attempt 2"
 
 
 def test_a_pause_is_said() -> None:
