@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.fault_rows import NOBODY, OWN_RTC, OWN_RTC_APP, PEOPLE, ROWS
-from support.faults import Fault, Outcome, Place, running
+from support.faults import SMALL, Fault, Outcome, Place, running
 from support.own_rtc import own_rtc
 from support.publishers import publishing, user
 from support.releases import scratch_release
@@ -23,6 +23,7 @@ SECONDS = 1800
 SHOWN = (user("user1", hue=0, tone=440),)
 RELEASE = {
     "operator": {"settings": {"pollSeconds": 1}},
+    "recorder": SMALL,
     "gateway": {"enabled": True, "service": {"type": "ClusterIP", "nodePort": None}},
 }
 

@@ -13,7 +13,7 @@ from egress_cluster.kindconfig import SPARE
 from support import breaking
 from support.e2e import until
 from support.fault_rows import NODES
-from support.faults import Fault, Place, run_fault
+from support.faults import SMALL, Fault, Place, run_fault
 from support.kubectl import Kubectl
 from support.publishers import publishing, user
 from support.releases import scratch_release
@@ -46,7 +46,7 @@ ALL = Kubectl(namespace="default")
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An operator that prefers the spare node for its recorders."""
-    values = {"operator": {"settings": {"pollSeconds": 1}}, "recorder": PREFERRED}
+    values = {"operator": {"settings": {"pollSeconds": 1}}, "recorder": {**SMALL, **PREFERRED}}
     with publishing(CHANNEL, PEOPLE, duration_seconds=1200), scratch_release(values=values) as tasks:
         yield Place(tasks=tasks, channel=CHANNEL, people=PEOPLE, folder=tmp_path_factory.mktemp("nodes"))
 
