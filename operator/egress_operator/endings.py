@@ -14,7 +14,7 @@ from egress_api.results import Outcome, TerminationSummary
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import MAX_MESSAGE, Verdict
 from egress_operator.decision import CreatePod, Decision
-from egress_operator.failures import End, classify, exit_sentence, summary_of
+from egress_operator.failures import KILLED, End, classify, exit_sentence, summary_of
 from egress_operator.look import NAME_RETRY_SECONDS, QUOTA_RETRY_SECONDS, Look
 from egress_operator.pod_state import PodView
 
@@ -22,8 +22,6 @@ FREE_RESTARTS: Final = 3
 CLOSING_SECONDS: Final = 300
 """For the recorder that only closes what others recorded: to get a node, to reach the store, to write two lists."""
 _LATE: Final = f"no recorder has done it in {CLOSING_SECONDS} s"
-KILLED: Final = 137
-"""Exit code of a process that SIGKILL ended."""
 _BACKOFF_LIMIT_SECONDS: Final = 60
 _BLOCKING: Final = frozenset(
     {

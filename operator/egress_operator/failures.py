@@ -25,6 +25,8 @@ SELF_ENDED: Final = frozenset(
     }
 )
 """What a recorder ends for by itself, as wanted."""
+KILLED: Final = 137
+"""Exit code of a process that SIGKILL ended."""
 _TAIL: Final = 300
 
 
@@ -55,6 +57,9 @@ def exit_sentence(pod: PodView) -> str:
     end = pod.container_end
     if end is None:
         return pod.message or "the Pod ended and said no more"
+    if end.exit_code == KILLED:
+        # The end of its log has nothing to do with it.
+        return "the recorder was killed (exit code 137) and left no summary"
     code = f"{end.exit_code}{f' ({end.reason})' if end.reason and end.reason != 'Error' else ''}"
     tail = " ".join(end.message.split())[-_TAIL:]
     return f"the recorder ended with exit code {code}" + (f": …{tail}" if tail else " and left no summary")

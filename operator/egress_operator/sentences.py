@@ -35,7 +35,8 @@ def recording_sentence(
     uploaded = status.condition(ConditionType.UPLOADED)
     # False also when the recorder before this one left something undone.
     if uploaded is not None and uploaded.status is ConditionStatus.FALSE and uploaded.reason in _STORE:
-        parts.append(f"uploads fail ({uploaded.reason}), {size(status.pending_bytes)} wait in the recorder")
+        waits = f", {size(status.pending_bytes)} wait in the recorder" if status.pending_bytes else ""
+        parts.append(f"uploads fail ({uploaded.reason}){waits}")
     elif status.pending_bytes:
         parts.append(f"the store is slow, {size(status.pending_bytes)} wait in the recorder")
     missing = missing_sentence(status)

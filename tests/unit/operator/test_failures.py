@@ -55,6 +55,12 @@ def test_the_last_words_in_the_log_are_shown_where_there_is_no_summary() -> None
     assert end.message == "the recorder ended with exit code 3: …Traceback: no such device"
 
 
+def test_the_log_of_a_recorder_that_was_killed_explains_nothing() -> None:
+    end = classify(ended('{"event": "joined"}', exit_code=137), None, now=NOW)
+
+    assert end.message == "the recorder was killed (exit code 137) and left no summary"
+
+
 def test_a_recorders_own_failure_is_believed_before_anything_else() -> None:
     words = failed(Reason.STORE_REFUSED)
     end = classify(ended(words, exit_code=1, reason="Evicted"), words, now=NOW)

@@ -35,6 +35,7 @@ def _message(report: LiveReport | None, **facts: Any) -> str:
             live(participants=1, upload_error="no answer", pending_bytes=2_000_000),
             "; uploads fail (StoreUnreachable), 1.9MiB wait in the recorder",
         ),
+        (live(participants=1, upload_error="no answer"), "; uploads fail (StoreUnreachable)"),
         (live(participants=1, pending_bytes=2_000_000), ""),
     ],
 )
