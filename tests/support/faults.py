@@ -7,23 +7,21 @@ its own: small pictures and short segments, for a node has two cores. How a thin
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from egress_api.constants import API_VERSION, ATTEMPT_LABEL, KIND, TOKEN_KEY
 from egress_api.states import GapReason
 from support.e2e import APP, Tasks, request_id, until
-from support.kubectl import Kubectl
 from support.own_rtc import OwnRtc
 from support.publishers import Publishers, recorder_token
 from support.recording import Recording
 from support.recording_clock import clock_problems, gap_problems
+from support.seen import POLL_SECONDS, Seen, seen_in
 from support.store import fetch_task
 
 AT_ONCE = 4
@@ -38,7 +36,6 @@ CLOCK_SECONDS = 0.5
 """By which a segment's middle picture may be late or early against the others: four recorders share two cores, and
 a capture that joins then lets sound and picture wait the longer for what comes late."""
 ROUNDING_SECONDS = 0.1
-POLL_SECONDS = 0.5
 GOES_ON_SECONDS = 90
 END_SECONDS = 120
 ENDED = frozenset({"STOPPED", "FAILED", "TIMEOUT"})
@@ -88,26 +85,6 @@ class Fault:
     """Whether the people's own clock is held against the recording's all along."""
 
 
-class Seen:
-    """The statuses of a namespace's tasks, asked for once for all who wait: each kubectl costs a tenth of a second
-    of a core, and the recordings need those."""
-
-    def __init__(self, tasks: Tasks) -> None:
-        self._tasks = tasks
-        self._lock = threading.Lock()
-        self._at = -POLL_SECONDS
-        self._statuses: dict[str, dict[str, Any]] = {}
-
-    def status(self, task: str) -> dict[str, Any]:
-        """Return a task's status; it is at most a quarter of a second old."""
-        with self._lock:
-            if self._at < time.monotonic() - POLL_SECONDS / 2:
-                self._at = time.monotonic()
-                found = self._tasks.all_of("egresstask")
-                self._statuses = {each["metadata"]["name"]: each.get("status", {}) for each in found}
-            return self._statuses.get(task, {})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where rows run: an operator's tasks and a channel in which people publish all the time."""
@@ -125,7 +102,7 @@ class Place:
     @property
     def seen(self) -> Seen:
         """What is known of its tasks, the same for all who record there."""
-        return _seen(self.tasks.kubectl.namespace)
+        return seen_in(self.tasks.kubectl.namespace)
 
 
 @dataclass(kw_only=True)
@@ -325,11 +302,6 @@ def begin(fault: Fault, place: Place) -> Run:
     task = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     place.tasks.kubectl.apply(secret, task)
     return Run(fault=fault, place=place, task=name)
-
-
-@cache
-def _seen(namespace: str) -> Seen:
-    return Seen(Tasks(Kubectl(namespace=namespace)))
 
 
 def _recorded(status: dict[str, Any]) -> float:
