@@ -54,6 +54,8 @@ async def test_a_whole_life_needs_no_more_rights(world: World, account: None) ->
             await world.create_task("records")
             await world.start_recording("records")
             await world.until_state("records", "PROCESSING")
+            await world.patch_task("records", pause=True)
+            await world.until_told("records-1", "true")
             await world.stop_task("records")
             await world.until_deleting("records-1")
             await world.end_pod("records-1", message=summary())
