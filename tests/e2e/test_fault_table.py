@@ -21,6 +21,8 @@ pytestmark = pytest.mark.timeout(900)
 
 SECONDS = 1800
 SHOWN = (user("user1", hue=0, tone=440),)
+MOVED = (*SHOWN, user("user2", hue=220, tone=880))
+"""One of them goes away; a channel that all have left is closed."""
 RELEASE = {
     "operator": {"settings": {"pollSeconds": 1}},
     "recorder": SMALL,
@@ -30,17 +32,23 @@ RELEASE = {
 
 def places(stack: ExitStack, wanted: set[str], *, folder: Path) -> dict[str, Place]:
     """Set up an operator of its own, and the channels that the picked rows need."""
-    people = {"": "faults", PEOPLE: "faults-people"}
+    channels = {"": ("faults", SHOWN), PEOPLE: ("faults-people", MOVED)}
     there = {
-        name: stack.enter_context(publishing(channel, SHOWN, duration_seconds=SECONDS))
-        for name, channel in people.items()
+        name: stack.enter_context(publishing(channel, people, duration_seconds=SECONDS))
+        for name, (channel, people) in channels.items()
         if name in wanted
     }
     rtc = stack.enter_context(own_rtc("faults", SHOWN, seconds=SECONDS)) if OWN_RTC in wanted else None
     sources = {"sources": {"apps": {OWN_RTC_APP: {"kind": "livekit", "url": rtc.url}}}} if rtc else {}
     tasks = stack.enter_context(scratch_release(values={**RELEASE, **sources}))
     found = {
-        name: Place(tasks=tasks, channel=people[name], people=SHOWN, folder=folder, publishers=publishers)
+        name: Place(
+            tasks=tasks,
+            channel=channels[name][0],
+            people=channels[name][1],
+            folder=folder,
+            publishers=publishers,
+        )
         for name, publishers in there.items()
     }
     found[NOBODY] = Place(tasks=tasks, channel="faults-nobody", people=(), folder=folder)

@@ -19,6 +19,7 @@ REPLACED_SECONDS = 20.0
 """A new Pod records within 15 s; an old one that could not end loses its open segment."""
 
 REPLACED_LATE_SECONDS = 90.0
+SECOND = 2
 LOST_SECONDS = 45.0
 """A node's silence counts as its loss after 16 s in the tests' cluster (50 s where nobody set it); a new Pod records
 within 15 s of that."""
@@ -77,7 +78,7 @@ def stop_at_once(run: Run) -> None:
 def stop_while_replaced(run: Run) -> None:
     """Stop the task while it has no recorder."""
     breaking.kill_recorder(run)
-    run.until("another is waited for", lambda status: status.get("reason") == "Retrying")
+    run.until("another is to follow", lambda status: status.get("attempt") == SECOND)
     run.stop()
 
 
