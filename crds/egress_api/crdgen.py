@@ -137,6 +137,9 @@ def custom_resource_definition() -> dict[str, Any]:
                         _column("Reason", ".status.reason", wide=True, about="Why it is there."),
                         _column("Pod", ".status.podName", wide=True, about="The recorder Pod."),
                         _column("Node", ".status.nodeName", wide=True, about="Where the Pod runs."),
+                        _column(
+                            "Lost", ".status.lostSeconds", kind="number", wide=True, about="Seconds missing."
+                        ),
                     ],
                     "schema": {
                         "openAPIV3Schema": {

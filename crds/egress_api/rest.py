@@ -229,7 +229,9 @@ class StatusAnswer(Body):
         default_factory=list, description="Where time is missing in the recording, at most the newest 50."
     )
     lost_seconds: float = Field(0.0, description="Seconds missing altogether, pauses not counted.")
-    pending_bytes: int = Field(0, description="Bytes recorded and not in the store yet, as last seen.")
+    pending_bytes: int = Field(
+        0, description="Bytes that wait for a store that is behind; 0 while it keeps up."
+    )
     outputs: list[OutputFile] = Field(
         default_factory=list, description="The files with URI, size and duration."
     )

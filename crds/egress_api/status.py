@@ -114,7 +114,9 @@ class EgressTaskStatus(Tolerant):
     lost_seconds: float = Field(
         0.0, description="Seconds missing in the recording altogether, pauses not counted.", ge=0
     )
-    pending_bytes: int = Field(0, description="Bytes recorded and not in the store yet, as last seen.", ge=0)
+    pending_bytes: int = Field(
+        0, description="Bytes that wait for a store that is behind; 0 while it keeps up.", ge=0
+    )
     verdict: Verdict | None = Field(
         None, description="How the task will end, while a last recorder closes its playlist."
     )

@@ -114,7 +114,7 @@ def test_columns_and_short_name(kubectl: Kubectl) -> None:
         "AGE",
     ]
     wide = kubectl("get", "egress", "-o", "wide").stdout.splitlines()[0].split()
-    assert wide == ["NAME", "APP", "SOURCE", "STATE", "FILES", "AGE", "REASON", "POD", "NODE"]
+    assert wide == ["NAME", "APP", "SOURCE", "STATE", "FILES", "AGE", "REASON", "POD", "NODE", "LOST"]
 
 
 def test_explain_knows_the_fields(kubectl: Kubectl) -> None:
