@@ -7,7 +7,9 @@ Must not: know about sources; wait without a deadline.
 """
 
 import asyncio
+import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -256,6 +258,7 @@ class Output:
                 name = message.src.get_name() if message.src else "?"
                 log.error("media failed in %s: %s (%s)", name, error.message, debug)
                 full = error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT)
+                full = full or os.strerror(errno.ENOSPC) in (debug or "")  # where a file cannot be opened
                 self._loop.call_soon_threadsafe(self._fail, f"{name}: {error.message}", full)
         elif message.type == Gst.MessageType.LATENCY:
             self.pipeline.recalculate_latency()
