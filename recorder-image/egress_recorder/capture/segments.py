@@ -43,6 +43,8 @@ class SegmentLedger:
     def opened(self, *, path: Path, starts: int, kept: bool = True) -> None:
         """Note that a file begins with the frame of this running time."""
         with self._lock:
+            if self._frozen:  # the splitter tries on, frame by frame, where it cannot open one
+                return
             file = _File(
                 name=path.name,
                 starts=starts,
@@ -81,7 +83,7 @@ class SegmentLedger:
             return next((file.name for file in files), None)
 
     def freeze(self) -> None:
-        """Believe no more that files are complete: media has failed, and the splitter closes what it has."""
+        """Believe no more that files begin or are complete: media has failed, and the splitter closes what it has."""
         self._frozen = True
 
     def finish(self) -> None:

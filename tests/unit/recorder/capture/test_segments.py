@@ -150,3 +150,11 @@ def test_a_segment_that_was_cut_while_a_pause_had_begun_ends_with_what_it_holds(
     ledger.freeze()
     ledger.finish_cut("a.ts", 2.5)
     assert [(event.path, event.duration) for event in said] == [("a.ts", 2.5)]
+
+
+def test_after_a_failure_no_segment_begins(ledger: SegmentLedger, begun: list[SegmentOpened]) -> None:
+    ledger.opened(path=SPOOL / "a.ts", starts=0)
+    ledger.freeze()
+    ledger.opened(path=SPOOL / "b.ts", starts=4 * SECOND)
+    assert [event.path for event in begun] == ["a.ts"]
+    assert ledger.open_path == "a.ts"
