@@ -15,13 +15,12 @@ from bench import ROOT
 from soak import windows
 from soak.long import by_person, words_of
 from soak.outcome import Outcome
-from soak.place import APP, SoakError, place, until_recording
+from soak.place import SoakError, place, until_recording
 from soak.watching import Watching
 from soak.windows import Window
 from support import recording
 from support.publishers import user
 from support.recording import Recording
-from support.store import BUCKET
 
 CHANNEL = "soak-drift"
 PPM = 200
@@ -44,24 +43,24 @@ def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
         user("fast", hue=0, tone=440, drift=PPM),
         user("slow", hue=220, tone=880, drift=-PPM),
     ]
-    with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 900):
-        task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 1800})
-        until_recording(here, task)
-        say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-        watching = Watching(place=here, task=task, say=say)
-        watching.until(seconds)
-        here.stop(task)
-        here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
-        with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
-            recording.fetch(here.store, bucket=BUCKET, prefix=f"{APP}/{task}/", folder=Path(folder))
-            found = recording.load(Path(folder))
-            problems = found.problems(hole_seconds=HOLE_SECONDS)
-            looks = list(
-                windows.windows(found, people=people, every=max(40.0, seconds / 12), seconds=WINDOW_SECONDS)
-            )
-            for look in looks:
-                say(f"at {look.at:6.0f} s: {words_of(look)}")
-            return outcome(found, looks, problems, virtual=virtual)
+    with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
+        with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 900):
+            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 1800})
+            until_recording(here, task)
+            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
+            watching = Watching(place=here, task=task, say=say)
+            watching.until(seconds)
+            here.stop(task)
+            here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
+            here.fetch(task, Path(folder))
+        found = recording.load(Path(folder))
+        problems = found.problems(hole_seconds=HOLE_SECONDS)
+        looks = list(
+            windows.windows(found, people=people, every=max(40.0, seconds / 12), seconds=WINDOW_SECONDS)
+        )
+        for look in looks:
+            say(f"at {look.at:6.0f} s: {words_of(look)}")
+        return outcome(found, looks, problems, virtual=virtual)
 
 
 def in_virtual_time() -> str:

@@ -9,13 +9,12 @@ import numpy as np
 
 from soak import windows
 from soak.outcome import Outcome
-from soak.place import APP, place, until_recording
+from soak.place import place, until_recording
 from soak.watching import Reading, Watched, Watching
 from soak.windows import Window
 from support import recording
 from support.publishers import two_users
 from support.recording import Recording
-from support.store import BUCKET
 
 CHANNEL = "soak-long"
 OFFSET_SECONDS = 0.08
@@ -35,30 +34,30 @@ END_SECONDS = 180
 def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     """Record for so long, then read all of it."""
     seconds, people = minutes * 60, two_users()
-    with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 1800):
-        task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 3600})
-        until_recording(here, task)
-        say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-        watching = Watching(place=here, task=task, say=say)
-        watching.until(seconds)
-        asked = watching.now
-        here.stop(task)
-        ended = here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
-        stop_seconds = watching.now - asked
-        with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
-            say("reading all that was recorded …")
-            recording.fetch(here.store, bucket=BUCKET, prefix=f"{APP}/{task}/", folder=Path(folder))
-            found = recording.load(Path(folder))
-            problems = found.problems(hole_seconds=HOLE_SECONDS)
-            say(f"{len(problems)} problems; looking at sound and picture …")
-            looks = list(
-                windows.windows(found, people=people, every=max(60.0, seconds / 24), seconds=WINDOW_SECONDS)
-            )
-            for look in looks:
-                say(f"at {look.at:6.0f} s: {words_of(look)}")
-            return outcome(
-                found, watching.found, looks, problems, status=ended["status"], stop_seconds=stop_seconds
-            )
+    with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
+        with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 1800):
+            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 3600})
+            until_recording(here, task)
+            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
+            watching = Watching(place=here, task=task, say=say)
+            watching.until(seconds)
+            asked = watching.now
+            here.stop(task)
+            ended = here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
+            stop_seconds = watching.now - asked
+            here.fetch(task, Path(folder))
+        say("reading all that was recorded …")
+        found = recording.load(Path(folder))
+        problems = found.problems(hole_seconds=HOLE_SECONDS)
+        say(f"{len(problems)} problems; looking at sound and picture …")
+        looks = list(
+            windows.windows(found, people=people, every=max(60.0, seconds / 24), seconds=WINDOW_SECONDS)
+        )
+        for look in looks:
+            say(f"at {look.at:6.0f} s: {words_of(look)}")
+        return outcome(
+            found, watching.found, looks, problems, status=ended["status"], stop_seconds=stop_seconds
+        )
 
 
 def outcome(

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from soak.outcome import Outcome
-from soak.place import APP, SoakError, place, until_recording
+from soak.place import SoakError, place, until_recording
 from soak.watching import Reading, Watching
 from support import recording, store_faults
 from support.publishers import two_users
 from support.recording import Recording
-from support.store import BUCKET
 
 CHANNEL = "soak-outage"
 BEFORE_SECONDS = AFTER_SECONDS = 120
@@ -26,38 +25,38 @@ def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     """Record, take the store away for so long, give it back, record on."""
     away, people = minutes * 60, two_users()
     length = BEFORE_SECONDS + away + CATCH_UP_SECONDS + AFTER_SECONDS
-    with place(tag, faulty_store=True) as here, here.people(CHANNEL, people, seconds=length + 900):
-        if here.faults is None:
-            raise SoakError("the place has no store that can fail")
-        task = here.record(CHANNEL, limits={"maxDurationSeconds": int(length) + 1800})
-        until_recording(here, task)
-        say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-        watching = Watching(place=here, task=task, say=say)
-        watching.until(BEFORE_SECONDS)
-        say(f"the store is away for {away:.0f} s")
-        here.faults.set(store_faults.DOWN)
-        watching.until(watching.now + away)
-        begun = watching.now
-        here.faults.set()
-        say("the store is back")
-        caught_up = watching.until(
-            begun + CATCH_UP_SECONDS, done=lambda reading: not reading.pending, every=2
-        )
-        late = caught_up.at - begun if caught_up else float("nan")
-        watching.until(watching.now + AFTER_SECONDS)
-        here.stop(task)
-        ended = here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
-        with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
-            recording.fetch(here.store, bucket=BUCKET, prefix=f"{APP}/{task}/", folder=Path(folder))
-            found = recording.load(Path(folder))
-            return outcome(
-                found,
-                watching.found.readings,
-                [*found.problems(hole_seconds=HOLE_SECONDS), *watching.found.playlist_problems],
-                status=ended["status"],
-                away=away,
-                late=late,
+    with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
+        with place(tag, faulty_store=True) as here, here.people(CHANNEL, people, seconds=length + 900):
+            if here.faults is None:
+                raise SoakError("the place has no store that can fail")
+            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(length) + 1800})
+            until_recording(here, task)
+            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
+            watching = Watching(place=here, task=task, say=say)
+            watching.until(BEFORE_SECONDS)
+            say(f"the store is away for {away:.0f} s")
+            here.faults.set(store_faults.DOWN)
+            watching.until(watching.now + away)
+            begun = watching.now
+            here.faults.set()
+            say("the store is back")
+            caught_up = watching.until(
+                begun + CATCH_UP_SECONDS, done=lambda reading: not reading.pending, every=2
             )
+            late = caught_up.at - begun if caught_up else float("nan")
+            watching.until(watching.now + AFTER_SECONDS)
+            here.stop(task)
+            ended = here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)
+            here.fetch(task, Path(folder))
+        found = recording.load(Path(folder))
+        return outcome(
+            found,
+            watching.found.readings,
+            [*found.problems(hole_seconds=HOLE_SECONDS), *watching.found.playlist_problems],
+            status=ended["status"],
+            away=away,
+            late=late,
+        )
 
 
 def outcome(

@@ -20,11 +20,12 @@ from egress_cluster.builds import build_image
 from egress_cluster.cluster import Cluster
 from egress_cluster.deploy import ROOT
 from egress_cluster.settings import Settings
-from support import demo, publishers, store_faults
+from support import demo, publishers, recording, store_faults
 from support.e2e import Tasks, request_id, until
 from support.kubectl import Kubectl, KubectlError
 from support.publishers import Person, Publishers, recorder_token
 from support.releases import scratch_release
+from support.store import BUCKET
 from support.store_faults import FaultsInCluster
 
 APP = "soak"
@@ -79,6 +80,10 @@ class Place:
             },
         )
         return name
+
+    def fetch(self, task: str, folder: Path) -> None:
+        """Download what a task recorded: it goes with the place."""
+        recording.fetch(self.store, bucket=BUCKET, prefix=f"{APP}/{task}/", folder=folder)
 
     def stop(self, task: str) -> None:
         """Ask a task to end."""
