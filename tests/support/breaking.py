@@ -119,11 +119,6 @@ def node_of(run: Run) -> str:
     return name
 
 
-def container_runs(run: Run) -> bool:
-    """Tell whether the newest Pod's container has started."""
-    return any("running" in each["state"] for each in run.pod()["status"].get("containerStatuses", []))
-
-
 def let_pass(seconds: float) -> None:
     """Let time go by that is itself what the row is about."""
     time.sleep(seconds)

@@ -81,8 +81,8 @@ class Fault:
     """Of the place, where it has more than one: apps have RTC servers of their own."""
     place: str = ""
     """Which of the test's places it needs, where one is not enough."""
-    clock: bool = True
-    """Whether the people's own clock is held against the recording's all along."""
+    away: bool = False
+    """Whether people may be out of the picture meanwhile; at the end all must be back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +187,10 @@ class Outcome:
         if self.recording is not None:
             people = self.place.people
             found += self.recording.problems(people=people, hole_seconds=HOLE_SECONDS)
-            shown = people if self.fault.clock else ()
-            found += gap_problems(self.recording, self.status, people=shown, tolerance=CLOCK_SECONDS)
-            if self.fault.clock:
-                found += clock_problems(self.recording, people=people, tolerance=CLOCK_SECONDS)
+            found += gap_problems(self.recording, self.status, people=people, tolerance=CLOCK_SECONDS)
+            found += clock_problems(
+                self.recording, people=people, tolerance=CLOCK_SECONDS, away=self.fault.away
+            )
             found += self._files(self.recording)
         return found
 

@@ -36,10 +36,17 @@ def clock_problems(
     *,
     people: Sequence[Any],
     tolerance: float = TOLERANCE_SECONDS,
+    away: bool = False,
 ) -> list[str]:
     """Hold what each frame shows of people's clocks against PROGRAM-DATE-TIME, segment by segment.
 
     A picture is late by a constant, which is the recording's own: the middle of all its pictures.
+
+    Args:
+        recording: what was recorded.
+        people: who showed their clock.
+        tolerance: by which a segment's middle picture may be off that constant.
+        away: whether people may be out of the picture for whole segments; in the last one they must be there.
     """
     watched = recording.watch(people)
     found: list[str] = []
@@ -53,6 +60,8 @@ def clock_problems(
             found.append(f"{identity}'s clock is {latency * 1000:+.0f} ms behind the playlist's all along")
         for part in recording.parts:
             late = _lateness(sightings, watched.walls, _frames(part, watched.times))
+            if away and not len(late) and part is not recording.parts[-1]:
+                continue
             found += _segment(part.entry.name, identity, late, latency=latency, tolerance=tolerance)
     return found
 
