@@ -25,6 +25,11 @@ REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 """On recorder Pods: "true" or "false", copied from spec.pause; the kubelet writes it into the file below."""
+STOP_ANNOTATION: Final = f"{GROUP}/stop"
+"""The same for the end: "true" tells a recorder to end the recording and to stay until all of it is stored. A
+Pod that is deleted has its grace period alone."""
+STOP_SINCE_ANNOTATION: Final = f"{GROUP}/stop-since"
+"""Beside it, for the operator alone: when the recorder was told."""
 
 RESULTS_FINALIZER: Final = f"{GROUP}/results"
 """On recorder Pods only: the Pod object stays until its end has been copied into the task's status."""
@@ -35,6 +40,7 @@ STORE_CREDENTIALS_DIR: Final = "/run/egress/store"
 CONTROL_DIR: Final = "/run/egress/control"
 """What a running recorder is told: files that the kubelet keeps in step with the Pod's annotations."""
 PAUSE_FILE: Final = "pause"
+STOP_FILE: Final = "stop"
 SPOOL_DIR: Final = "/spool"
 SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 """Where a browser shares pictures between its processes: memory, with pages only."""

@@ -4,13 +4,16 @@ Secrets are files: the access token in `TOKEN_DIR`, the store's credentials in `
 (each key of the Secret is a file, named as obstore names the option, such as aws_access_key_id).
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
+
+UPLOAD_PATIENCE_SECONDS: Final = 3600
+"""How long a recorder that nobody has killed tries to store the rest: its Pod must live for as long."""
 
 
 class SourceConfig(Tolerant):
@@ -71,7 +74,8 @@ class RecorderConfig(Tolerant):
         False, description="Record nothing: only close the playlist and manifest that earlier attempts left."
     )
     control_dir: str | None = Field(
-        None, description="Folder with the file `pause` (true or false), which may change while it records."
+        None,
+        description="Folder with the files `pause` and `stop` (true or false), which change while it records.",
     )
     spool_bytes: int = Field(
         2 << 30, gt=0, description="Size of the spool's volume: a recorder that overfills it is evicted."

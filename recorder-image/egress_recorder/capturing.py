@@ -8,16 +8,17 @@ discontinuity. No upload is waited for here.
 import errno
 from typing import Final
 
+from egress_api.constants import PAUSE_FILE
 from egress_api.states import Reason
 from egress_recorder import backoff
 from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture_config import capture_config
 from egress_recorder.capture_end import MAY_COME_BACK, Broken, meaning_of
 from egress_recorder.context import Context
+from egress_recorder.control import Wish
 from egress_recorder.ending import Ending
 from egress_recorder.following import Following
 from egress_recorder.limits import Patience, RestartLimit
-from egress_recorder.pausing import PauseWish
 from egress_recorder.recording import Recording
 from egress_recorder.spool import Spool
 from egress_recorder.uploader import Uploader
@@ -40,7 +41,7 @@ class Capturing:
         self._recording = recording
         self._uploader = uploader
         self._spool = Spool(context, recording=recording)
-        self._wish = PauseWish(context.config.control_dir, log=context.log)
+        self._pause = Wish(context.config.control_dir, PAUSE_FILE, log=context.log)
         self._earlier_seconds = recording.listed_seconds
         self._joined_now = False
         self._restarts = RestartLimit(limit=settings.restart_limit, window=settings.restart_window_seconds)
@@ -83,7 +84,7 @@ class Capturing:
                 recording=self._recording,
                 uploader=self._uploader,
                 spool=self._spool,
-                wish=self._wish,
+                pause=self._pause,
                 told=told,
                 stop_seconds=stop_seconds,
             )
@@ -164,7 +165,7 @@ class Capturing:
 
     def _wished_pause(self) -> bool:
         """Return whether a capture that starts now starts paused; the book knows from then on."""
-        paused, now = self._wish.read(), self._clock.now()
+        paused, now = self._pause.read(), self._clock.now()
         if paused:
             self._recording.pause_began(now)
         else:

@@ -1,8 +1,8 @@
 """The last part: what is spooled goes into the store, lists are closed, and the end is judged.
 
 In: why the recording ended. Out: the `Ending` to report, which is worse when the store did not take
-everything. After SIGTERM the Pod's grace period is the deadline; a recording that ended by itself may take
-longer, because its files matter more than its Pod.
+everything. After SIGTERM the Pod's grace period is the deadline; a recording that ended by itself, or was told to
+by its control volume, may take longer, because its files matter more than its Pod.
 """
 
 import asyncio

@@ -32,8 +32,8 @@ from egress_recorder.capture.events import (
 )
 from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
+from egress_recorder.control import Wish
 from egress_recorder.ending import Ending
-from egress_recorder.pausing import PauseWish
 from egress_recorder.pulse import Patience, Pulse
 from egress_recorder.recording import Recording
 from egress_recorder.salvaging import OpenSegments
@@ -63,7 +63,7 @@ class Following:
         recording: the book.
         uploader: takes the segments.
         spool: where room is made.
-        wish: whether to pause.
+        pause: whether to leave out what comes.
         told: what the capture is started with.
         stop_seconds: what it gets from the stop until it is killed.
     """
@@ -75,7 +75,7 @@ class Following:
         recording: Recording,
         uploader: Uploader,
         spool: Spool,
-        wish: PauseWish,
+        pause: Wish,
         told: CaptureConfig,
         stop_seconds: float,
     ) -> None:
@@ -86,7 +86,7 @@ class Following:
         self._recording = recording
         self._uploader = uploader
         self._spool = spool
-        self._wish = wish
+        self._pause = pause
         self._told = told
         self._stop_seconds = stop_seconds
         self._folder = Path(told.spool)
@@ -220,7 +220,7 @@ class Following:
 
     async def _tell(self, capture: CaptureProcess) -> None:
         """Pass on the wish to pause or to go on, once the capture can meet it."""
-        wanted = self._wish.read()
+        wanted = self._pause.read()
         if not self.joined or wanted == self._told_paused:
             return
         self._told_paused = wanted

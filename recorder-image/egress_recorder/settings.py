@@ -19,7 +19,7 @@ from egress_api.constants import (
     STORE_CREDENTIALS_DIR,
     TERMINATION_LOG,
 )
-from egress_api.recorder import RecorderConfig
+from egress_api.recorder import UPLOAD_PATIENCE_SECONDS, RecorderConfig
 from egress_recorder.errors import ConfigurationError
 
 
@@ -76,10 +76,10 @@ class Settings(BaseSettings):
         "that says no.",
     )
     upload_patience_seconds: float = Field(
-        3600.0,
+        UPLOAD_PATIENCE_SECONDS,
         gt=0,
-        description="How long the last uploads may take when the recording ended by itself; after SIGTERM the "
-        "Pod's grace period bounds them.",
+        description="How long the last uploads may take when the recording ended by itself or the operator told it "
+        "to end; after SIGTERM the Pod's grace period bounds them. The operator lets a Pod live for an hour of it.",
     )
     stop_capture_seconds: float = Field(
         15.0, gt=1, description="How long the capture may take to close its last segment before it is killed."

@@ -1,4 +1,4 @@
-"""The wish to end: SIGTERM once means in order, twice means at once."""
+"""The wish to end: SIGTERM once means in order, twice means at once; being told means in order and with time."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,10 @@ class StopSignal:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self.asked_at: float | None = None
-        """Monotonic seconds of the first request: the Pod's grace period counts from here."""
+        """Monotonic seconds of the first SIGTERM: the Pod's grace period counts from here. None where only the
+        control volume told: then the Pod stays for as long as its recorder likes."""
         self.hurried_at: float | None = None
-        """Monotonic seconds of the second request: no more waiting from here."""
+        """Monotonic seconds of the second SIGTERM: no more waiting from here."""
 
     @property
     def hurry(self) -> bool:
@@ -24,8 +25,12 @@ class StopSignal:
         """Whether an end was asked for."""
         return self._asked.is_set()
 
+    def tell(self) -> None:
+        """Ask for the end, and leave time for it."""
+        self._asked.set()
+
     def ask(self, *, now: float) -> None:
-        """Ask for the end; again, to hurry."""
+        """Ask for the end within the grace period; again, to hurry."""
         if self.asked_at is not None:
             self.hurried_at = self.hurried_at or now
             return

@@ -1,7 +1,7 @@
 """One attempt from the first breath to the last words: claim, capture, finalise.
 
 In: what to record and how to behave. Out: a `TerminationSummary`. Everything that runs beside the flow (HTTP,
-uploads) is started and ended here. No fault leaves it as an exception.
+uploads, the wish to end) is started and ended here. No fault leaves it as an exception.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from egress_api.constants import STOP_FILE
 from egress_api.recorder import RecorderConfig
 from egress_api.results import RecorderPhase, TerminationSummary
 from egress_api.states import Reason
@@ -19,6 +20,7 @@ from egress_recorder.capturing import Capturing
 from egress_recorder.claim import claim
 from egress_recorder.clock import Clock
 from egress_recorder.context import Context
+from egress_recorder.control import Wish, heed_stop
 from egress_recorder.ending import Ending
 from egress_recorder.errors import RecorderError, StoreUnreachableError
 from egress_recorder.finalizing import Finalizing
@@ -60,6 +62,8 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_signal, number)
         if early_signals.heard():
             self._on_signal(signal.SIGTERM)
+        stop_file = Wish(live.config.control_dir, STOP_FILE, log=log)
+        heeding = asyncio.create_task(heed_stop(stop_file, self._context.stop, log=log), name="heed-stop")
         server = Server(self._routes())
         uploaded = False
         try:
@@ -74,6 +78,7 @@ class Supervisor:
         live.phase, live.message = RecorderPhase.ENDED, ending.message
         log.info("ended", outcome=ending.outcome, reason=ending.reason, message=ending.message)
         server.close()
+        heeding.cancel()
         return live.summary(ending, uploaded=uploaded, now=self._context.clock.now())
 
     async def _record(self) -> tuple[Ending, bool]:
@@ -125,10 +130,12 @@ class Supervisor:
     def _claims_in_vain(self) -> bool:
         """Say whether the end was asked for, and a claim would come too late or has nothing to close."""
         stop, config = self._context.stop, self._context.config
+        if stop.asked and config.attempt == 1:
+            return True
         if stop.asked_at is None:
             return False
         waited = self._context.clock.monotonic() - stop.asked_at
-        return config.attempt == 1 or stop.hurry or waited > config.finalize_seconds * _CLAIM_SHARE
+        return stop.hurry or waited > config.finalize_seconds * _CLAIM_SHARE
 
     def _on_signal(self, number: signal.Signals) -> None:
         self._context.stop.ask(now=self._context.clock.monotonic())

@@ -15,10 +15,10 @@ from egress_recorder.capture.events import Change, Ended, Joined, Participant, S
 from egress_recorder.capture_end import Broken, meaning_of
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
+from egress_recorder.control import Wish
 from egress_recorder.ending import Ending
 from egress_recorder.limits import Patience as FaultPatience
 from egress_recorder.live import Live
-from egress_recorder.pausing import PauseWish
 from egress_recorder.people import People
 from egress_recorder.pulse import Patience, Pulse
 from egress_recorder.recording import Recording
@@ -160,7 +160,7 @@ def test_a_fault_may_last_until_patience_is_over_and_then_anew() -> None:
 
 def test_a_pause_is_wished_by_a_file_and_what_is_no_wish_changes_nothing(tmp_path: Path) -> None:
     log = structlog.get_logger()
-    wish, file = PauseWish(str(tmp_path), log=log), tmp_path / "pause"
+    wish, file = Wish(str(tmp_path), "pause", log=log), tmp_path / "pause"
     assert not wish.read()
     with capture_logs() as said:
         for text, expected in [
@@ -173,11 +173,11 @@ def test_a_pause_is_wished_by_a_file_and_what_is_no_wish_changes_nothing(tmp_pat
         assert not wish.read()
         file.mkdir()
         assert not wish.read()
-    assert [line["event"] for line in said] == ["pause-unreadable"] * 3
+    assert [line["event"] for line in said] == ["wish-unreadable"] * 3
 
 
-def test_without_a_control_folder_nobody_pauses() -> None:
-    assert not PauseWish(None, log=structlog.get_logger()).read()
+def test_without_a_control_folder_nothing_is_wished() -> None:
+    assert not Wish(None, "pause", log=structlog.get_logger()).read()
 
 
 class Room:

@@ -97,6 +97,14 @@ async def test_a_second_wish_to_end_is_a_hurry_and_does_not_move_the_deadline() 
     assert (stop.asked_at, stop.hurry) == (5.0, True)
 
 
+async def test_being_told_to_end_starts_no_deadline_and_a_signal_afterwards_does() -> None:
+    stop = StopSignal()
+    stop.tell()
+    assert (await stop.wait(seconds=0), stop.asked, stop.asked_at, stop.hurry) == (True, True, None, False)
+    stop.ask(now=5.0)
+    assert (stop.asked_at, stop.hurry) == (5.0, False)
+
+
 def test_an_error_knows_the_end_it_means() -> None:
     gone = Ending.of_error(StoreUnreachableError("The store is away."))
     assert (gone.reason, gone.message, gone.retryable, gone.fenced) == (

@@ -1,0 +1,56 @@
+"""What is wished of a recorder while it runs: yes or no, as a file of the Pod's control volume says.
+
+In: the folder that the kubelet keeps in step with the Pod's annotations. Out: yes or no, at any moment. Whether to
+leave out what comes now (`pause`) is the capture's business and the book's; whether to end (`stop`) goes into the
+`StopSignal`.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from egress_recorder.stop_signal import StopSignal
+
+_WORDS: Final = {"true": True, "false": False, "": False}
+_TICK_SECONDS: Final = 0.25
+
+
+class Wish:
+    """One file, read anew each time.
+
+    Args:
+        folder: None where nobody can wish for anything.
+        file: its name in there.
+    """
+
+    def __init__(self, folder: str | None, file: str, *, log: FilteringBoundLogger) -> None:
+        self._path = Path(folder) / file if folder else None
+        self._log = log
+        self._last = False
+        self._warned = False
+
+    def read(self) -> bool:
+        """Return whether it is wished; as before where the file can't be read or says something else."""
+        if self._path is None:
+            return False
+        try:
+            self._last = _WORDS[self._path.read_text().strip().lower()]
+        except FileNotFoundError:
+            self._last = False
+        except (OSError, UnicodeDecodeError, KeyError) as error:
+            if not self._warned:
+                self._log.warning("wish-unreadable", path=str(self._path), error=repr(error))
+            self._warned = True
+        else:
+            self._warned = False
+        return self._last
+
+
+async def heed_stop(wish: Wish, stop: StopSignal, *, log: FilteringBoundLogger) -> None:
+    """Pass on the wish to end, once it is there: a recording ends once."""
+    while not stop.asked:
+        if wish.read():
+            log.info("told-to-stop")
+            stop.tell()
+        await stop.wait(seconds=_TICK_SECONDS)
