@@ -32,7 +32,7 @@ _BLOCKING: Final = frozenset(
         Reason.CONFIG_ERROR,
     }
 )
-"""Reasons that explain a TIMEOUT better than EnqueueTimeout does."""
+"""What keeps a recorder away: these explain an end better than the time that was waited."""
 
 
 def backoff_seconds(failures: int) -> int:
@@ -148,7 +148,10 @@ def overdue(look: Look) -> Decision | None:
     status = look.status
     if status.started_at is not None:
         message = f"its longest duration has passed while a new recorder was waited for: {status.message}"
-        return conclude(look, State.FAILED, status.reason, message)
+        if status.reason in _BLOCKING:
+            return conclude(look, State.FAILED, status.reason, message)
+        # One that was about to come would have ended at once, for this reason.
+        return conclude(look, State.STOPPED, Reason.MAX_DURATION_REACHED, message)
     limit = look.task.spec.limits.enqueue_timeout_seconds
     known = status.reason if status.reason in _BLOCKING else Reason.ENQUEUE_TIMEOUT
     message = f"not recording {limit} s after it was created (enqueueTimeoutSeconds): {status.message}"

@@ -270,6 +270,22 @@ def _between_rows() -> Iterator[Row]:
         does="release 2, delete 2, create 3 to close",
     )
     yield Row(
+        when="a new recorder is about to come when the longest duration has passed, the last one has closed the playlist",
+        task=task(
+            status(
+                State.PROCESSING,
+                attempt=2,
+                pod=False,
+                closed=True,
+                started_at=at(5),
+                reason=Reason.RETRYING,
+            )
+        ),
+        now=at(20_000),
+        state=State.STOPPED,
+        reason="MaxDurationReached",
+    )
+    yield Row(
         when="a new recorder's Pod is refused by admission",
         task=task(waiting),
         facts=Facts(refusal=Refusal(message="violates PodSecurity", quota=False)),
