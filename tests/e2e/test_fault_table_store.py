@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support import store_faults
-from support.faults import Fault, Outcome, run_fault, running
+from support.faults import SMALL, Fault, Outcome, run_fault, running
 from support.publishers import publishing, user
 from support.releases import scratch_release
 from support.store_fault_rows import FULL, KEYS, ROWS, SMALL_SPOOL, STORE, Rules, StorePlace
@@ -22,7 +22,7 @@ AT_ONCE = 3
 """Beside the one of the other group."""
 
 
-def place(stack: ExitStack, name: str, *, folder: Path, values: dict[str, Any]) -> StorePlace:
+def place(stack: ExitStack, name: str, *, folder: Path, recorder: dict[str, Any]) -> StorePlace:
     """Set up an operator whose store is behind a proxy of its own."""
     namespace = f"{store_faults.demo.NAMESPACE}-{name}"
     kubectl = store_faults.Kubectl(namespace=namespace)
@@ -34,7 +34,7 @@ def place(stack: ExitStack, name: str, *, folder: Path, values: dict[str, Any]) 
             values={
                 "store": {"options": {"endpoint": proxy.endpoint}},
                 "operator": {"settings": {"pollSeconds": 1}},
-                **values,
+                "recorder": SMALL | recorder,
             }
         )
     )
@@ -57,8 +57,8 @@ def outcomes(
     first, then, last = ([fault for fault in group if fault.name in picked] for group in (STORE, FULL, KEYS))
     with ExitStack() as stack, ThreadPoolExecutor(2) as setting_up:
         stack.enter_context(publishing(CHANNEL, PEOPLE, duration_seconds=1800))
-        large = setting_up.submit(place, stack, "faults-large", folder=folder, values={})
-        small = setting_up.submit(place, stack, "faults-small", folder=folder, values=SMALL_SPOOL)
+        large = setting_up.submit(place, stack, "faults-large", folder=folder, recorder={})
+        small = setting_up.submit(place, stack, "faults-small", folder=folder, recorder=SMALL_SPOOL)
         places = {False: large.result(), True: small.result()}
         futures = stack.enter_context(running(first, lambda _: places[False], at_once=AT_ONCE))
         pool = stack.enter_context(ThreadPoolExecutor(1))

@@ -22,7 +22,7 @@ from support.publishers import Publishers, recorder_token
 from support.recording import Recording
 from support.recording_clock import clock_problems, gap_problems
 from support.seen import POLL_SECONDS, Seen, seen_in
-from support.store import fetch_task
+from support.store import fetch_task, recorded_seconds
 
 AT_ONCE = 4
 """Recordings beside one another: so many of these small ones leave a node with two cores some air."""
@@ -30,6 +30,7 @@ VIDEO = {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500}
 SMALL = {"resources": {"requests": {"cpu": "20m", "memory": "128Mi"}}}
 """The chart's values for such recorders, under `recorder`: what they ask for must not keep each other off the node."""
 SEGMENT_SECONDS = 2
+OUTPUT = "file_output"
 HOLE_SECONDS = 0.5
 """Pictures that a busy node may leave out; sound may never be missing."""
 CLOCK_SECONDS = 0.5
@@ -57,6 +58,8 @@ class Expected:
     """Whether each of them may come several times, and in any order."""
     lost_seconds: float = 0.0
     """At most, pauses not counted."""
+    cut_short: bool = False
+    """Whether its end may be missing: nothing is recorded behind it, so no gap can tell."""
     recording: bool = True
     """Whether there is one: a closed playlist with every segment that it lists."""
 
@@ -136,11 +139,11 @@ class Run:
 
     def recorded(self) -> float:
         """Return the seconds that are in the store."""
-        return _recorded(self.status())
+        return recorded_seconds(self.task, OUTPUT, app=self.fault.app)
 
     def records(self, seconds: float, *, within: float = GOES_ON_SECONDS) -> None:
         """Wait until at least so many seconds are in the store."""
-        self.until(f"it has recorded {seconds:.1f} s", lambda it: _recorded(it) >= seconds, seconds=within)
+        self.until(f"it has recorded {seconds:.1f} s", lambda _: self.recorded() >= seconds, seconds=within)
 
     def until(self, what: str, probe: Callable[[dict[str, Any]], object], *, seconds: float = 60) -> None:
         """Wait until the status is so; a task that ended will never be."""
@@ -294,7 +297,7 @@ def begin(fault: Fault, place: Place) -> Run:
         "appId": fault.app,
         "channel": place.channel,
         "accessTokenSecretRef": {"name": f"{name}-token"},
-        "filenamePattern": "file_output",
+        "filenamePattern": OUTPUT,
         "segmentSeconds": SEGMENT_SECONDS,
         "video": VIDEO,
         **fault.spec,
@@ -302,10 +305,6 @@ def begin(fault: Fault, place: Place) -> Run:
     task = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     place.tasks.kubectl.apply(secret, task)
     return Run(fault=fault, place=place, task=name)
-
-
-def _recorded(status: dict[str, Any]) -> float:
-    return float(sum(file["durationSeconds"] for file in status.get("files", [])))
 
 
 def _what_is_there(run: Run) -> str:

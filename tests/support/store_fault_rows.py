@@ -180,8 +180,8 @@ STORE = [
 ]
 """With a spool that is large enough: nothing is missing."""
 
-SMALL_SPOOL = {"recorder": {"spoolSize": "1Mi", "spoolMedium": "Memory"}}
-"""Half a minute of these recordings."""
+SMALL_SPOOL = {"spoolSize": "1Mi", "spoolMedium": "Memory"}
+"""The chart's values for recorders, under `recorder`: half a minute of these recordings."""
 FULL = [
     Fault(
         name="disk full",
