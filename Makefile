@@ -50,7 +50,10 @@ api: tools  ## against a real kube-apiserver and etcd
 
 e2e: $(READY)  ## on the node, with real media
 	@$(CLUSTER) deploy
-	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends npm; } >&2
+	@command -v npm >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install this first: npm (it fetches the player)" >&2; exit 1; }; \
+	  echo "installing npm" >&2; DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >&2; }
 	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
 	@$(BIN)/python -m pytest tests/e2e -q
 
