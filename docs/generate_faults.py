@@ -45,6 +45,8 @@ def table() -> Iterator[str]:
 def _line(begin: str, fault: Fault) -> str:
     expected = fault.expected
     lost = f"{expected.lost_seconds:g} s" if expected.lost_seconds else "nothing"
+    if expected.cut_short:
+        lost = "what was not in the store"
     ending = f"{expected.state}, {expected.reason}" + ("" if expected.recording else ", no recording")
     return f"| {begin}{fault.says} | {lost} | {_gaps(expected)} | {expected.attempts} | {ending} |"
 
