@@ -7,7 +7,8 @@ to carry out after that, in this order, and when to look again.
 Any call may be the first one after a crash: nothing is remembered between calls but what stands in the
 status. A terminal state is never left; states only move forward; one Pod per attempt. docs/operator.md
 holds the table of states, and tests/unit/operator walk through it row by row. Here are the states of a task
-that has a future; what follows when an attempt is over is in endings.py.
+that has a future; how a recorder is stopped is in stopping.py, what
+follows when an attempt is over in endings.py.
 """
 
 from datetime import datetime
@@ -26,6 +27,7 @@ from egress_operator.pod_state import Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.sentences import recording_sentence
 from egress_operator.settings import Settings
+from egress_operator.stopping import stop_recorder
 
 MOUNT_CHECK_SECONDS: Final = 3
 
@@ -162,7 +164,7 @@ def _with_pod(look: Look, pod: PodView) -> Decision:
     if look.over(pod):
         return attempt_ended(look, pod)
     if spec.stop:
-        return _stopping(look, pod)
+        return stop_recorder(look, pod, live=live)
     if pod.deleting:
         message = f"Pod {pod.name} is being deleted; the next attempt begins when it has ended"
         draft.state(look.status.state, Reason.POD_DELETED, message)
@@ -181,13 +183,6 @@ def _paused(look: Look, live: LiveReport | None) -> bool:
         return live.paused
     # Nobody has asked the recorder yet: an operator that has just started.
     return look.task.spec.pause and look.status.reason == Reason.PAUSED
-
-
-def _stopping(look: Look, pod: PodView) -> Decision:
-    message = "the recorder is ending the recording and uploading the rest"
-    look.draft.state(State.STOPPING, Reason.STOPPING, message)
-    look.delete(pod)
-    return look.wait(look.look_again(pod))
 
 
 def _not_ready(look: Look, pod: PodView) -> Decision:

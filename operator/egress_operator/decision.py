@@ -4,6 +4,7 @@ decide.py makes decisions, reconciler.py carries them out; this is all they shar
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from egress_api.results import LiveReport
 from egress_api.status import EgressTaskStatus
@@ -21,10 +22,13 @@ class CreatePod:
 
 @dataclass(frozen=True, kw_only=True)
 class TellPod:
-    """Write on this Pod whether its recorder is to pause: the kubelet hands it on."""
+    """Write on this Pod what its recorder is to do: the kubelet hands it on. None changes nothing."""
 
     pod: PodView
-    paused: bool
+    paused: bool | None = None
+    """Whether to leave out what comes."""
+    stop_since: datetime | None = None
+    """Now: it is to end, and to stay until everything is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

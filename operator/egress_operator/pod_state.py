@@ -17,6 +17,8 @@ from egress_api.constants import (
     PAUSE_ANNOTATION,
     RECORDER_CONTAINER,
     RESULTS_FINALIZER,
+    STOP_ANNOTATION,
+    STOP_SINCE_ANNOTATION,
 )
 from egress_api.states import Reason
 
@@ -72,6 +74,14 @@ def parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
+def _time_if_any(text: str | None) -> datetime | None:
+    # An annotation can hold anything.
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContainerEnd:
     """How the recorder's container ended."""
@@ -94,6 +104,10 @@ class PodView:
     finalizers: tuple[str, ...] = ()
     paused: bool = False
     """Whether its recorder is told to leave out what comes."""
+    can_be_told_to_stop: bool = False
+    """Whether its control volume holds that, too: not in a Pod that an older operator made."""
+    told_to_stop: bool = False
+    told_to_stop_at: datetime | None = None
     deleted_at: datetime | None = None
     """When its grace period is over; None while nobody has deleted it."""
     phase: str = "Pending"
@@ -118,6 +132,7 @@ class PodView:
     def from_resource(cls, pod: dict[str, Any]) -> Self:
         """Read the Pod dict `pod`."""
         meta, status = pod["metadata"], pod.get("status", {})
+        annotations = meta.get("annotations") or {}
         conditions = {c["type"]: c for c in status.get("conditions") or []}
         scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
         container: dict[str, Any] = next(
@@ -134,7 +149,10 @@ class PodView:
             owner_uid=_owner_uid(meta),
             managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             finalizers=tuple(meta.get("finalizers") or ()),
-            paused=(meta.get("annotations") or {}).get(PAUSE_ANNOTATION) == "true",
+            paused=annotations.get(PAUSE_ANNOTATION) == "true",
+            can_be_told_to_stop=STOP_ANNOTATION in annotations,
+            told_to_stop=annotations.get(STOP_ANNOTATION) == "true",
+            told_to_stop_at=_time_if_any(annotations.get(STOP_SINCE_ANNOTATION)),
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             phase=status.get("phase") or "Pending",
             reason=status.get("reason") or "",

@@ -4,6 +4,7 @@ Nothing secret stands in it: the access token and the store's credentials are Se
 mounts as files. It keeps to the `restricted` Pod Security Standard.
 """
 
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ from egress_api.constants import (
     RESULTS_FINALIZER,
     SHM_DIR,
     SPOOL_DIR,
+    STOP_ANNOTATION,
+    STOP_FILE,
+    STOP_SINCE_ANNOTATION,
     STORE_CREDENTIALS_DIR,
     TASK_LABEL,
     TASK_UID_LABEL,
@@ -35,7 +39,7 @@ from egress_api.constants import (
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
-from egress_api.recorder import RecorderConfig, StoreConfig
+from egress_api.recorder import UPLOAD_PATIENCE_SECONDS, RecorderConfig, StoreConfig
 from egress_api.task import EgressTask
 from egress_operator.settings import RecorderSettings, Settings
 
@@ -133,9 +137,17 @@ def quantity_bytes(quantity: str) -> int:
 _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
-def pause_text(*, paused: bool) -> str:
-    """Return what stands in the Pod's annotation, and from there in the recorder's file."""
-    return "true" if paused else "false"
+def wishes(*, paused: bool | None = None, stop_since: datetime | None = None) -> dict[str, str]:
+    """Return the annotations that tell a running recorder something; the kubelet writes them into its files.
+
+    Args:
+        paused: whether to leave out what comes.
+        stop_since: when it was told to end and to stay until everything is stored.
+    """
+    told = {} if paused is None else {PAUSE_ANNOTATION: "true" if paused else "false"}
+    if stop_since is not None:
+        told |= {STOP_ANNOTATION: "true", STOP_SINCE_ANNOTATION: stop_since.isoformat()}
+    return told
 
 
 def build_pod(
@@ -158,9 +170,10 @@ def build_pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": recorder.grace_seconds,
-        # The recorder keeps to its longest duration by itself; this ends one that can't.
+        # The recorder keeps to its longest duration and its patience by itself; this ends one that can't.
         "activeDeadlineSeconds": limits.max_duration_seconds
         + limits.enqueue_timeout_seconds
+        + UPLOAD_PATIENCE_SECONDS
         + recorder.grace_seconds
         + DEADLINE_MARGIN_SECONDS,
         "securityContext": {
@@ -234,7 +247,8 @@ def build_pod(
                 # A recording can't be moved: nodes that hold one are not to be scaled away under it.
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
-                PAUSE_ANNOTATION: pause_text(paused=task.spec.pause),
+                STOP_ANNOTATION: "false",
+                **wishes(paused=task.spec.pause),
             },
             "finalizers": [RESULTS_FINALIZER],
             "ownerReferences": [
@@ -282,11 +296,14 @@ def _volumes(
     spool = {"sizeLimit": settings.recorder.spool_size}
     if settings.recorder.spool_medium:
         spool["medium"] = settings.recorder.spool_medium
-    pause = {"path": PAUSE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{PAUSE_ANNOTATION}']"}}
+    control = [
+        {"path": file, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+        for file, annotation in ((PAUSE_FILE, PAUSE_ANNOTATION), (STOP_FILE, STOP_ANNOTATION))
+    ]
     volumes: list[dict[str, Any]] = [
         {"name": "spool", "emptyDir": spool},
         {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
-        {"name": "control", "downwardAPI": {"items": [pause]}},
+        {"name": "control", "downwardAPI": {"items": control}},
     ]
     mounts: list[dict[str, Any]] = [
         {"name": "spool", "mountPath": SPOOL_DIR},

@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol, assert_never
 import structlog
 from pydantic import ValidationError
 
-from egress_api.constants import PAUSE_ANNOTATION
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.results import LiveReport
@@ -41,7 +40,7 @@ from egress_operator.metrics import Metrics
 from egress_operator.mounts import FAILED_MOUNT, FAILED_SANDBOX, mount_problem
 from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
-from egress_operator.pods import build_pod, pause_text
+from egress_operator.pods import build_pod, wishes
 from egress_operator.settings import Settings
 
 ROUNDS: Final = 4
@@ -234,8 +233,8 @@ class Reconciler:
         match action:
             case CreatePod():
                 await self._create(task, action)
-            case TellPod(pod=pod, paused=paused):
-                await self._cluster.annotate_pod(pod, {PAUSE_ANNOTATION: pause_text(paused=paused)})
+            case TellPod(pod=pod, paused=paused, stop_since=since):
+                await self._cluster.annotate_pod(pod, wishes(paused=paused, stop_since=since))
             case ReleasePod(pod=pod):
                 await self._cluster.release_pod(pod)
             case DeletePod(pod=pod, grace_seconds=grace):

@@ -1,10 +1,11 @@
-"""What a recording task's message says: where it is recorded, and what is not as one would wish. Pure.
+"""What the message of a task with a recorder says: where it is recorded, and what is not as one would wish. Pure.
 
 A sentence is written whenever it changes, so it holds no figure that the status itself would not have written.
 """
 
 from typing import Final
 
+from egress_api.recorder import UPLOAD_PATIENCE_SECONDS
 from egress_api.results import LiveReport
 from egress_api.spec import EgressTaskSpec
 from egress_api.states import ConditionStatus, ConditionType, Reason
@@ -32,15 +33,34 @@ def recording_sentence(
     if spec.channel is not None and live is not None and live.participants == 0:
         # A mistyped channel or user records black and silence for hours, and looks like any other recording.
         parts.append("nobody who is to be recorded sends picture or sound")
-    uploaded = status.condition(ConditionType.UPLOADED)
-    # False also when the recorder before this one left something undone.
-    if uploaded is not None and uploaded.status is ConditionStatus.FALSE and uploaded.reason in _STORE:
+    trouble = store_trouble(status)
+    if trouble:
         waits = f", {size(status.pending_bytes)} wait in the recorder" if status.pending_bytes else ""
-        parts.append(f"uploads fail ({uploaded.reason}){waits}")
+        parts.append(f"uploads fail ({trouble}){waits}")
     elif status.pending_bytes:
         parts.append(f"the store is slow, {size(status.pending_bytes)} wait in the recorder")
     missing = missing_sentence(status)
     return "; ".join([*parts, missing] if missing else parts)
+
+
+def stopping_sentence(status: EgressTaskStatus) -> str:
+    """Return what is the case while a recorder that was told to end is left alone."""
+    trouble = store_trouble(status)
+    if not trouble:
+        return "the recorder has ended the recording and is uploading the rest"
+    waits = f", {size(status.pending_bytes)} wait" if status.pending_bytes else ""
+    return (
+        f"the recording has ended, but uploads fail ({trouble}){waits}: the recorder stays until everything is "
+        f"stored, at most {UPLOAD_PATIENCE_SECONDS // 60} minutes; to give it up, delete the task"
+    )
+
+
+def store_trouble(status: EgressTaskStatus) -> str:
+    """Return the reason for which uploads fail now; empty where they don't."""
+    uploaded = status.condition(ConditionType.UPLOADED)
+    # False also when the recorder before this one left something undone.
+    failing = uploaded is not None and uploaded.status is ConditionStatus.FALSE and uploaded.reason in _STORE
+    return uploaded.reason if uploaded is not None and failing else ""
 
 
 def missing_sentence(status: EgressTaskStatus) -> str:

@@ -194,8 +194,9 @@ def _action_text(action: Action) -> str:
             return f"create {attempt} to close"
         case CreatePod(attempt=attempt):
             return f"create {attempt}"
-        case TellPod(pod=view, paused=paused):
-            return f"tell {view.name.removeprefix('task-')} to {'pause' if paused else 'go on'}"
+        case TellPod(pod=view, paused=paused, stop_since=since):
+            to = "stop" if since else "pause" if paused else "go on"
+            return f"tell {view.name.removeprefix('task-')} to {to}"
         case ReleasePod(pod=view):
             return f"release {view.name.removeprefix('task-')}"
         case DeletePod(pod=view):

@@ -1,6 +1,6 @@
 """The table of states as data: each row is a test of `decide` and a line of docs/operator.md.
 
-Here are the rows of tasks that have a future; operator_end_rows.py has the others.
+Here are the rows of tasks that have a future; operator_stop_rows.py has a stop while the store fails, operator_end_rows.py the others.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ from support.operator_parts import (
     status,
     task,
 )
+from support.operator_stop_rows import STOP_ROWS
 from support.summaries import failed, live, summary
 
 
@@ -464,6 +465,7 @@ ROWS: tuple[Row, ...] = (
     *_blocked_rows(),
     *_recording_rows(),
     *_pause_rows(),
+    *STOP_ROWS,
     *_page_rows(),
     *END_ROWS,
 )

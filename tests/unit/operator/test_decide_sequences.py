@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from egress_api.names import pod_name
-from egress_api.results import Outcome
+from egress_api.results import LiveReport, Outcome, RecorderPhase
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import Verdict
 from egress_operator.decide import decide
 from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod, TellPod
 from egress_operator.pod_state import ContainerEnd, PodView
 from support.operator_parts import SETTINGS, at, pod, task
-from support.summaries import failed, summary
+from support.summaries import failed, live, summary
 
 RANK = {
     State.ENQUEUED: 0,
@@ -51,6 +51,7 @@ class TaskLife(RuleBasedStateMachine):
         self.highest = 0
         self.end: tuple[State, str] | None = None
         self.silent: set[str] = set()
+        self.store_fails = False
         self.closers: list[str] = []
         self.verdict: Verdict | None = None
         self.last_words: set[int] = set()
@@ -76,7 +77,7 @@ class TaskLife(RuleBasedStateMachine):
         seen = self.pods.get(pod_name("task", attempt=attempt))
         previous = self.pods.get(pod_name("task", attempt=attempt - 1)) if seen is None else None
         silent = 9.0 if seen is not None and seen.name in self.silent else None
-        facts = Facts(previous=previous, silent_seconds=silent)
+        facts = Facts(previous=previous, silent_seconds=silent, live=self.report(seen, attempt))
         decision = decide(self.task, seen, now=self.now, settings=SETTINGS, facts=facts)
         if steps == 0:
             return
@@ -89,10 +90,16 @@ class TaskLife(RuleBasedStateMachine):
                         assert name not in self.made, f"{name} was made twice"
                         self.made.append(name)
                         self.closers += [name] if finish_only else []
-                        paused = self.task.spec.pause
                         self.pods[name] = pod(
-                            number, node=None, scheduled=False, scheduled_at=None, paused=paused
+                            number,
+                            node=None,
+                            scheduled=False,
+                            scheduled_at=None,
+                            paused=self.task.spec.pause,
+                            can_be_told_to_stop=True,
                         )
+                case TellPod(pod=view, paused=None, stop_since=since):
+                    self.update(view.name, told_to_stop=True, told_to_stop_at=since)
                 case TellPod(pod=view, paused=paused):
                     self.update(view.name, paused=paused)
                 case ReleasePod(pod=view):
@@ -101,6 +108,13 @@ class TaskLife(RuleBasedStateMachine):
                     self.delete(view.name, grace)
                 case DeleteTask():
                     pass
+
+    def report(self, seen: PodView | None, attempt: int) -> LiveReport | None:
+        if seen is None or not seen.ready or seen.name in self.silent:
+            return None
+        phase = RecorderPhase.FINALIZING if seen.told_to_stop else RecorderPhase.RECORDING
+        trouble = Reason.STORE_UNREACHABLE if self.store_fails else ""
+        return live(attempt=attempt, phase=phase, upload_error=trouble, upload_reason=trouble)
 
     # The API server: an object goes when it is deleted, ended and nobody holds it.
 
@@ -132,6 +146,10 @@ class TaskLife(RuleBasedStateMachine):
     def user_stops(self) -> None:
         spec = self.task.spec.model_copy(update={"stop": True})
         self.task = self.task.model_copy(update={"spec": spec})
+
+    @rule(fails=st.booleans())
+    def store_fails_or_works_again(self, fails: bool) -> None:  # noqa: FBT001 - drawn
+        self.store_fails = fails
 
     @rule(wanted=st.booleans())
     def user_pauses_or_resumes(self, wanted: bool) -> None:  # noqa: FBT001 - drawn
@@ -235,6 +253,10 @@ class TaskLife(RuleBasedStateMachine):
         assert uploaded.status is ConditionStatus.TRUE or tried
 
     @invariant()
+    def a_recorder_is_told_to_stop_only_when_the_user_wants_it(self) -> None:
+        assert self.task.spec.stop or not any(view.told_to_stop for view in self.pods.values())
+
+    @invariant()
     def at_most_one_pod_records(self) -> None:
         # One whose node is lost can't be seen to have ended: the manifest fences it off.
         recording = [v for v in self.alive() if v.node and not v.deleting]
@@ -247,7 +269,7 @@ class TaskLife(RuleBasedStateMachine):
             self.look()
             self.now += timedelta(seconds=200)
             for view in list(self.pods.values()):
-                if view.deleting and view.node and not view.finished:
+                if (view.deleting or view.told_to_stop) and view.node and not view.finished:
                     self.update(view.name, phase="Failed")
         assert self.task.status.state.terminal
         assert not self.pods

@@ -17,7 +17,11 @@ RAW: dict[str, Any] = {
         "resourceVersion": "5",
         "labels": {"app.kubernetes.io/managed-by": "egress-operator"},
         "finalizers": ["other.dev/x", "egress-operator.dev/results"],
-        "annotations": {"egress-operator.dev/pause": "true"},
+        "annotations": {
+            "egress-operator.dev/pause": "true",
+            "egress-operator.dev/stop": "true",
+            "egress-operator.dev/stop-since": "2026-11-23T05:12:00.250000+00:00",
+        },
         "deletionTimestamp": "2026-11-23T05:20:00Z",
         "ownerReferences": [
             {"apiVersion": "v1", "kind": "ConfigMap", "uid": "no", "controller": False},
@@ -62,6 +66,9 @@ def test_a_whole_pod() -> None:
         managed=True,
         finalizers=("other.dev/x", "egress-operator.dev/results"),
         paused=True,
+        can_be_told_to_stop=True,
+        told_to_stop=True,
+        told_to_stop_at=datetime(2026, 11, 23, 5, 12, 0, 250_000, tzinfo=UTC),
         deleted_at=datetime(2026, 11, 23, 5, 20, tzinfo=UTC),
         phase="Failed",
         reason="Evicted",
@@ -82,6 +89,17 @@ def test_a_pod_that_was_only_just_made() -> None:
     view = PodView.from_resource({"metadata": {"name": "a", "namespace": "b", "uid": "c"}})
 
     assert view == PodView(name="a", namespace="b", uid="c", managed=False)
+
+
+def test_a_moment_that_is_none_is_no_moment() -> None:
+    meta = {
+        "name": "a",
+        "namespace": "b",
+        "uid": "c",
+        "annotations": {"egress-operator.dev/stop-since": "now"},
+    }
+
+    assert PodView.from_resource({"metadata": meta}).told_to_stop_at is None
 
 
 @pytest.mark.parametrize("waiting", sorted(WAITING))

@@ -11,9 +11,9 @@ from egress_api.media import FrozenPicture
 from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
 from egress_api.task import EgressTask
-from egress_operator.pods import build_pod, recorder_config, store_folder
+from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
 from egress_operator.settings import Settings
-from support.operator_parts import SETTINGS, task
+from support.operator_parts import SETTINGS, at, task
 
 CONFIG = {
     "taskId": "task",
@@ -66,6 +66,7 @@ POD: dict[str, Any] = {
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             "karpenter.sh/do-not-disrupt": "true",
             "egress-operator.dev/pause": "false",
+            "egress-operator.dev/stop": "false",
         },
         "finalizers": ["egress-operator.dev/results"],
         "ownerReferences": [
@@ -84,7 +85,7 @@ POD: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 120,
-        "activeDeadlineSeconds": 14400 + 300 + 120 + 300,
+        "activeDeadlineSeconds": 14400 + 300 + 3600 + 120 + 300,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,
@@ -154,7 +155,11 @@ POD: dict[str, Any] = {
                         {
                             "path": "pause",
                             "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/pause']"},
-                        }
+                        },
+                        {
+                            "path": "stop",
+                            "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/stop']"},
+                        },
                     ]
                 },
             },
@@ -347,6 +352,14 @@ def test_what_a_user_asks_for_reaches_the_recorder() -> None:
     config = recorder_config(asked, attempt=1, settings=SETTINGS)
 
     assert (config.frozen_picture, config.max_bytes) == (FrozenPicture.DIMMED, 1_000_000)
+
+
+def test_a_pause_says_nothing_of_a_stop_nor_a_stop_of_a_pause() -> None:
+    assert wishes(paused=False) == {"egress-operator.dev/pause": "false"}
+    assert wishes(stop_since=at(0)) == {
+        "egress-operator.dev/stop": "true",
+        "egress-operator.dev/stop-since": "2026-11-23T05:11:22+00:00",
+    }
 
 
 def test_a_task_that_is_paused_from_the_start_says_so_on_its_pod() -> None:

@@ -56,6 +56,22 @@ def test_what_a_lost_recorder_left_undone_is_no_failing_upload_of_the_next_one()
     assert got.message == "recording on node node-1, attempt 2"
 
 
+def _stopped(report: LiveReport) -> str:
+    told = running(can_be_told_to_stop=True, told_to_stop=True, told_to_stop_at=NOW)
+    got = decide(task(RECORDING, stop=True), told, now=NOW, settings=SETTINGS, facts=Facts(live=report))
+    return got.status.message
+
+
+def test_a_stop_that_the_store_holds_up_says_what_waits_for_how_long_and_what_can_be_done() -> None:
+    report = live(upload_error="no", upload_reason=Reason.STORE_REFUSED, pending_bytes=2_000_000)
+
+    assert _stopped(report) == (
+        "the recording has ended, but uploads fail (StoreRefused), 1.9MiB wait: the recorder stays until everything is "
+        "stored, at most 60 minutes; to give it up, delete the task"
+    )
+    assert _stopped(live()) == "the recorder has ended the recording and is uploading the rest"
+
+
 def test_a_pause_is_said() -> None:
     assert _message(live(participants=1, paused=True)) == "paused on node node-1"
 
