@@ -57,7 +57,7 @@ e2e: $(READY)  ## on the node, with real media
 	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
 	@$(BIN)/python -m pytest tests/e2e -q
 
-bench: $(READY)  ## start latency, CPU and memory of a recording
+bench: $(READY)  ## start latency, CPU and memory of a recording, and what faults cost it
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m bench
 

@@ -114,8 +114,8 @@ def _show(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
 
 def _pause(kubectl: Kubectl, arguments: argparse.Namespace) -> int:
     task, wanted = kubectl.task(arguments.name), arguments.pause
-    if has_ended(task) or task.spec.stop:
-        what = "has ended" if has_ended(task) else "was asked to stop"
+    if has_ended(task) or task.spec.stop or task.status.state is State.STOPPING:
+        what = "has ended" if has_ended(task) else "was asked to stop" if task.spec.stop else "is ending"
         raise PluginError(f"too late, it {what}: {sentence(task)}")
     _patch(kubectl, arguments.name, {"pause": wanted})
     asked = "to pause: nothing is recorded" if wanted else "to go on, in the same playlist,"

@@ -155,6 +155,9 @@ def test_pause_comes_too_late_for_a_task_that_is_to_stop_or_has_ended(person: Pe
     assert (done.returncode, done.stderr) == (
         1, "kubectl egress: too late, it was asked to stop: one is ENQUEUED: no operator has seen it yet\n",
     )  # fmt: skip
+    person.creates("two")
+    person.writes_status("two", state="STOPPING", reason="Closing", message="attempt 2 closes the playlist")
+    assert "too late, it is ending: two is STOPPING (Closing)" in person.egress("pause", "two").stderr
     person.writes_status("one", **STOPPED)
     assert "too late, it has ended" in person.egress("resume", "one").stderr
     assert not person.task("one")["spec"].get("pause", False)
