@@ -108,8 +108,9 @@ class Draft:
     def _gaps(self, report: RecorderReport, *, final: bool) -> None:
         old = self.status
         gaps = merged_gaps(old.gaps, report.gaps)
-        # Like the gaps themselves: an attempt that has not read the manifest yet knows of none.
-        lost = max(old.lost_seconds, report.lost_seconds)
+        # An attempt that has not read the manifest yet knows of none; of one that knows some, the sum goes with
+        # them, and may be less: what was a loss beside a pause can turn out to be a part of it.
+        lost = report.lost_seconds if report.gaps else max(old.lost_seconds, report.lost_seconds)
         if final or gaps_to_write(old.gaps, gaps, old_lost=old.lost_seconds, new_lost=lost):
             self.set(gaps=gaps, lost_seconds=lost)
 

@@ -94,6 +94,14 @@ def test_a_gap_that_grows_is_written_exactly_at_the_end() -> None:
     assert (draft.status.gaps, draft.status.lost_seconds) == ([longer], 9.0)
 
 
+def test_a_loss_that_turns_out_to_be_part_of_a_pause_is_no_longer_one() -> None:
+    draft = Draft(RECORDING, now=NOW, generation=1)
+    draft.report(live(gaps=[GAP], lost_seconds=1.25), final=False)
+    paused = GAP.model_copy(update={"seconds": 20.0, "reason": GapReason.PAUSED})
+    draft.report(live(gaps=[paused], lost_seconds=0.0), final=False)
+    assert (draft.status.gaps, draft.status.lost_seconds) == ([paused], 0.0)
+
+
 def _uploaded(draft: Draft) -> tuple[str, str, str]:
     found = draft.status.condition(ConditionType.UPLOADED)
     assert found is not None
