@@ -146,14 +146,14 @@ class World:
 
         await self.until(f"the end of Pod {name}", look)
 
-    async def until_told(self, name: str, pause: str) -> None:
-        """Wait until the Pod's annotation says `pause`: the kubelet would write it into the recorder's file."""
+    async def until_told(self, name: str, value: str, *, what: str = "pause") -> None:
+        """Wait until the Pod's annotation says so: the kubelet would write it into the recorder's file."""
 
         async def look() -> bool:
             pod = await self.pod(name)
-            return pod is not None and pod["metadata"]["annotations"]["egress-operator.dev/pause"] == pause
+            return pod is not None and pod["metadata"]["annotations"][f"egress-operator.dev/{what}"] == value
 
-        await self.until(f"pause={pause} on Pod {name}", look)
+        await self.until(f"{what}={value} on Pod {name}", look)
 
     async def events(self, name: str) -> list[dict[str, Any]]:
         """Return a task's Events, the oldest first."""

@@ -26,6 +26,8 @@ HEALING_SECONDS = 90.0
 """Within which all that waited must be in the store, once it is well again."""
 KUBELET_SECONDS = 120.0
 """Until a changed Secret is in a running Pod."""
+OVER_SECONDS = 10.0
+"""Beyond a Pod's grace period."""
 LOOK_SECONDS = 0.5
 
 Status = dict[str, Any]
@@ -76,6 +78,23 @@ def fails(
         heal(run)
 
     return make
+
+
+def stop_without_a_store(run: Run) -> None:
+    """Ask for the end while the store is away, and bring it back when a deleted Pod would have been killed."""
+    assert isinstance(run.place, StorePlace)
+    with run.place.rules.also(run, Rule("close")):
+        watch(run, told="StoreUnreachable", waits=True, seconds=0)
+        grace = run.pod()["spec"]["terminationGracePeriodSeconds"]
+        run.stop()
+        since = time.monotonic()
+        run.until_state("STOPPING")
+        run.until(
+            "the recorder has stayed for longer than its grace period",
+            lambda _: time.monotonic() - since > grace + OVER_SECONDS,
+            seconds=grace + 3 * OVER_SECONDS,
+        )
+        assert "deletionTimestamp" not in run.pod()["metadata"], "its Pod was deleted, not told to stop"
 
 
 def lose_the_key(run: Run) -> None:
@@ -176,6 +195,12 @@ STORE = [
         name="store down",
         says="The store is away for a minute",
         make=fails(Rule("close"), told="StoreUnreachable", seconds=DOWN_SECONDS),
+    ),
+    Fault(
+        name="stop without a store",
+        says="Stop, while the store is away for longer than the Pod's grace period",
+        make=stop_without_a_store,
+        after=0,
     ),
 ]
 """With a spool that is large enough: nothing is missing."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from egress_api.results import LiveReport
+from egress_api.results import LiveReport, RecorderPhase
 from egress_api.states import GapReason, Reason
 from egress_api.status import Gap
 from support.operator_world import World
@@ -71,6 +71,40 @@ async def test_uploads_that_fail_are_told_and_that_they_work_again(world: World)
         assert (status["pendingBytes"], "uploads" in status["message"]) == (0, False)
 
 
+async def test_a_stop_while_the_store_is_away_leaves_the_recorder_its_time(world: World) -> None:
+    away = {
+        "pending_bytes": 3_000_000,
+        "upload_error": "no answer",
+        "upload_reason": Reason.STORE_UNREACHABLE,
+    }
+    async with world.recorder_answers():
+        async with world.operator():
+            await _recording(world, "waits", live())
+            world.live = live(**away)
+            await _until_condition(world, "waits", "Uploaded", "StoreUnreachable")
+            await world.stop_task("waits")
+            await world.until_told("waits-1", "true", what="stop")
+            status = await world.until_state("waits", "STOPPING", reason="Stopping")
+            assert "uploads fail (StoreUnreachable), 2.9MiB wait" in status["message"]
+        before = await world.pod("waits-1")
+        world.live = live(phase=RecorderPhase.FINALIZING, **away | {"pending_bytes": 9_000_000})
+        async with world.operator():
+
+            async def more_waits() -> bool:
+                return (await world.status("waits")).get("pendingBytes") == 9_000_000
+
+            await world.until("more bytes that wait", more_waits)
+            world.live = live(phase=RecorderPhase.FINALIZING)
+            await _until_condition(world, "waits", "Uploaded", "Recording")
+            after = await world.pod("waits-1")
+            assert before is not None
+            assert after is not None
+            assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+            await world.end_pod("waits-1", message=summary())
+            await world.until_state("waits", "STOPPED", reason="StopRequested")
+            await world.until_pod_gone("waits-1")
+
+
 async def test_a_pause_reaches_the_pod_and_the_recorders_word_the_status(world: World) -> None:
     async with world.recorder_answers(), world.operator():
         await _recording(world, "pause", live())
@@ -79,8 +113,12 @@ async def test_a_pause_reaches_the_pod_and_the_recorders_word_the_status(world: 
             await world.until_told("pause-1", "true" if wanted else "false")
             world.live = live(paused=wanted)
             await world.until_state("pause", "PROCESSING", reason="Paused" if wanted else "Recording")
-        reasons = [event["reason"] for event in await world.events("pause")]
-        assert reasons == ["Accepted", "Recording", "Paused", "Recording", "Paused"]
+
+        async def told() -> bool:
+            reasons = [event["reason"] for event in await world.events("pause")]
+            return reasons == ["Accepted", "Recording", "Paused", "Recording", "Paused"]
+
+        await world.until("an Event for each change", told)
 
 
 async def test_a_task_that_is_paused_from_the_start_has_a_pod_that_says_so(world: World) -> None:
