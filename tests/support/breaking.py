@@ -60,12 +60,27 @@ def signal_capture(run: Run, number: signal.Signals) -> None:
 
 def kill_recorder(run: Run) -> None:
     """Kill the recorder's first process by its node: the container is gone at once, with every process in it."""
+    _on_node(run, "kill --signal SIGKILL {}")
+
+
+def freeze_recorder(run: Run) -> None:
+    """Have every process of the recorder's container stand still."""
+    _on_node(run, "pause {}")
+
+
+def kill_frozen_recorder(run: Run) -> None:
+    """Kill a recorder that stands still: it does nothing any more before it is gone."""
+    _on_node(run, "kill --signal SIGKILL {0} && ctr -n k8s.io tasks resume {0}")
+
+
+def _on_node(run: Run, command: str) -> None:
     pod = run.pod()
     (container,) = pod["status"]["containerStatuses"]
     name = container["containerID"].removeprefix("containerd://")
-    script = f"ctr -n k8s.io tasks kill --signal SIGKILL {name} && echo killed"
-    said = cluster().inside(pod["spec"]["nodeName"], script)
-    assert said == "killed", f"container {name} on {pod['spec']['nodeName']} could not be killed"
+    said = cluster().inside(
+        pod["spec"]["nodeName"], f"ctr -n k8s.io tasks {command.format(name)} && echo done"
+    )
+    assert said == "done", f"ctr tasks {command.format(name)} failed on {pod['spec']['nodeName']}: {said}"
 
 
 def delete_pod(run: Run, *, at_once: bool = False) -> None:

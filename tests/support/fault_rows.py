@@ -84,8 +84,10 @@ def stop_while_replaced(run: Run) -> None:
 
 def kill_while_stopping(run: Run) -> None:
     """Stop the task, and kill its recorder before that could close anything."""
+    breaking.freeze_recorder(run)
     run.stop()
-    breaking.kill_recorder(run)
+    run.until_state("STOPPING")
+    breaking.kill_frozen_recorder(run)
 
 
 def pause(run: Run) -> None:
