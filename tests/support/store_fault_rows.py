@@ -157,62 +157,53 @@ def upload_trouble(status: Status) -> str:
 
 STORE = [
     Fault(
-        clock=False,
         name="store too busy",
         says="The store answers 503 SlowDown",
         make=fails(store_faults.SLOW_DOWN, told="StoreUnreachable"),
     ),
     Fault(
-        clock=False,
         name="store resets connections",
         says="The store's connections are reset in the middle",
         make=fails(store_faults.RESET, told="StoreUnreachable"),
     ),
     Fault(
-        clock=False,
         name="store damages objects",
         says="An object arrives at the store with a wrong checksum",
         make=fails(Rule("corrupt", methods=("PUT",)), told="StoreUnreachable"),
     ),
     Fault(
-        clock=False,
         name="store has other checksums",
         says="The store's ETags are not the objects' MD5",
         make=fails(Rule("wrong-etag"), waits=False),
     ),
     Fault(
-        clock=False,
         name="credentials expired",
         says="The store answers 400 ExpiredToken",
         make=fails(store_faults.EXPIRED, told="StoreRefused"),
     ),
     Fault(
-        clock=False,
         name="bucket gone",
         says="The bucket is gone, and comes back",
         make=fails(store_faults.NO_BUCKET, told="StoreRefused"),
     ),
     Fault(
-        clock=False,
         name="store slow",
         says="The store takes less than is recorded",
         make=fails(Rule("slow", bytes_per_second=6_000), waits=False),
     ),
     Fault(
-        clock=False,
         name="store down",
         says="The store is away for a minute",
         make=fails(Rule("close"), told="StoreUnreachable", seconds=DOWN_SECONDS),
     ),
     Fault(
-        clock=False,
         name="stop without a store",
         says="Stop, while the store is away for longer than the Pod's grace period",
         make=stop_without_a_store,
         after=0,
     ),
 ]
-"""With a spool that is large enough: nothing is missing. No store changes a capture's clock: other rows look at it."""
+"""With a spool that is large enough: nothing is missing."""
 
 SMALL_SPOOL = {"spoolSize": "1Mi", "spoolMedium": "Memory"}
 """The chart's values for recorders, under `recorder`: half a minute of these recordings."""
@@ -227,7 +218,6 @@ FULL = [
 
 KEYS = [
     Fault(
-        clock=False,
         name="credentials rotated",
         says="The store's key in the Secret becomes wrong, and is put right while it records",
         make=lose_the_key,
