@@ -11,7 +11,12 @@ import asyncio
 from egress_recorder import backoff
 from egress_recorder.adoption import adopt_unlisted
 from egress_recorder.context import Context
-from egress_recorder.errors import StoreError, StoreRefusedError, StoreUnreachableError
+from egress_recorder.errors import (
+    OutputExistsError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnreachableError,
+)
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.recording import Recording
 from egress_recorder.store import Store
@@ -52,8 +57,20 @@ async def claim(context: Context, *, store: Store, manifest: ManifestStore) -> R
 async def _claim_once(context: Context, store: Store, manifest: ManifestStore) -> Recording:
     earlier = await manifest.read()
     recording = Recording(context.config, created_at=context.clock.now(), earlier=earlier)
-    if earlier is not None:
+    if earlier is None:
+        await _refuse_others(store, recording)
+    else:
         adopted, left = await adopt_unlisted(store, recording, context.config, earlier=earlier)
         context.log.info("resumed", segments=recording.listed, adopted=adopted, left_unlisted=left)
     await manifest.write(recording.manifest())
     return recording
+
+
+async def _refuse_others(store: Store, recording: Recording) -> None:
+    """Raise OutputExistsError where a folder without a manifest holds what this recording would write."""
+    taken = [name for name in await store.names() if recording.would_write(name)]
+    if taken:
+        raise OutputExistsError(
+            f"{store.url} already holds {min(taken)} and no manifest.json: it is not this task's, and is left as it is. "
+            "Start another task with a name of its own, or move the old recording away."
+        )

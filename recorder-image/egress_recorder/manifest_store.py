@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from egress_api.constants import MANIFEST_NAME
 from egress_api.manifest import Manifest
 from egress_api.recorder import RecorderConfig
-from egress_recorder.errors import FencedError, OutputExistsError
+from egress_recorder.errors import FencedError, OutputExistsError, StoreUnreachableError
 from egress_recorder.owned_object import OwnedObject
 from egress_recorder.store import Store, StoredObject
 
@@ -46,13 +46,22 @@ class ManifestStore:
 
         Raises:
             OutputExistsError, FencedError: as `read`; nothing was written then.
-            StoreError: it may or may not have been written; writing again is safe.
+            StoreError: it may or may not have been written; writing again is safe. Before the first write has worked,
+                though, only after reading again: an earlier attempt may have written meanwhile.
         """
         await self._object.write(data, verified=True, cache_control="no-cache")
         self._written, self._earlier = True, None
 
     async def _look(self) -> StoredObject | None:
-        found, _ = await self._read()
+        known = self._object.version
+        found, manifest = await self._read()
+        if not found or not manifest or self._written or found.version == known:
+            return found
+        # What is to be written was made from what was there before: it lacks what that attempt has listed since.
+        if manifest.attempt < self._config.attempt:
+            raise StoreUnreachableError(
+                f"Attempt {manifest.attempt} still writes to {self._store.url}; what it has added is read first."
+            )
         return found
 
     async def _read(self) -> tuple[StoredObject | None, Manifest | None]:

@@ -27,7 +27,7 @@ EVIDENCE: Final = {
     FileKind.PAGE_LOG: (".json", "application/json"),
 }
 """Suffix and content type of what shows why a page failed."""
-_NUMBER = re.compile(r"_(\d{6,})(?:-[0-9a-f]+)?\.ts$")
+_NUMBER = re.compile(r"_(\d{6,})(?:-[0-9a-f]+)*\.ts$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,10 @@ class Recording:
     def playlist_name(self) -> str:
         """Name of the playlist's object."""
         return f"{self._config.output_name}.m3u8"
+
+    def would_write(self, name: str) -> bool:
+        """Say whether an object of this name is, or would be, the recording's: its playlist, segments, evidence."""
+        return name == self.playlist_name or name.startswith(f"{self._config.output_name}_")
 
     @property
     def listed(self) -> int:
