@@ -170,6 +170,7 @@ class Capturing:
             self._recording.pause_began(now)
         else:
             self._recording.pause_ended(now)
+        self._uploader.pause_changed()
         return paused
 
     def _stop_seconds(self) -> float:

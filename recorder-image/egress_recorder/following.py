@@ -212,6 +212,7 @@ class Following:
             self._recording.pause_began(_moment(event.at))
         else:
             self._recording.pause_ended(_moment(event.at))
+        self._uploader.pause_changed()
         if self._live.phase is RecorderPhase.RECORDING:
             self._live.message = self._message()
 

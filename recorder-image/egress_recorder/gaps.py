@@ -44,24 +44,31 @@ class Gaps:
         return self._paused_since is not None
 
     def to_keep(self) -> list[Gap]:
-        """Return the gaps for a manifest that may be gone on from: a pause that lasts is its last one."""
-        if self._paused_since is None:
+        """Return the gaps for a manifest that may be gone on from.
+
+        The pauses behind what is listed come last, whatever is recorded after them; one that lasts has no length.
+        """
+        if self._end is None:
             return self.all
-        since = max(self._paused_since, self._end or self._paused_since)
-        return [*self.all, Gap(started_at=since, seconds=0.0, reason=GapReason.PAUSED)]
+        pauses = [(max(begin, self._end), end) for begin, end in self._pauses if end > self._end]
+        if self._paused_since is not None:
+            since = max(self._paused_since, self._end)
+            pauses.append((since, since))
+        return [*self.all, *(_gap(begin, end, GapReason.PAUSED) for begin, end in pauses)]
 
     def resume(self, kept: Sequence[Gap]) -> None:
         """Go on from what `to_keep` returned; everything listed has been told before."""
-        if not kept:
-            return
         end = self._end
-        self._firm = [gap for gap in kept if end is None or gap.started_at < end]
+        self._firm = [gap for gap in kept if end is not None and gap.started_at < end]
         self._open = list(kept[len(self._firm) :])
-        if self._open and self._open[-1].reason is GapReason.PAUSED:
-            self._paused_since = self._open.pop().started_at
+        while self._open and self._open[-1].reason is GapReason.PAUSED:
+            pause = self._open.pop()
+            if pause.seconds:
+                self._pauses.insert(0, (pause.started_at, _end_of(pause)))
+            else:
+                self._paused_since = pause.started_at
         if self._open:
-            last = self._open[-1]
-            self._end = _whole(last.started_at + timedelta(seconds=last.seconds))
+            self._end = _end_of(self._open[-1])
 
     def pause_began(self, at: datetime) -> None:
         """Take note that what comes from now on is left out, as wanted."""
@@ -135,7 +142,7 @@ class Gaps:
         yield begin, end, reason
 
     def _append(self, begin: datetime, end: datetime, reason: GapReason) -> None:
-        piece = Gap(started_at=begin, seconds=round((end - begin).total_seconds(), 3), reason=reason)
+        piece = _gap(begin, end, reason)
         if not self._open:
             self._open.append(piece)
             return
@@ -149,6 +156,14 @@ class Gaps:
             )
         else:
             self._open.append(piece)
+
+
+def _gap(begin: datetime, end: datetime, reason: GapReason) -> Gap:
+    return Gap(started_at=begin, seconds=round((end - begin).total_seconds(), 3), reason=reason)
+
+
+def _end_of(gap: Gap) -> datetime:
+    return _whole(gap.started_at + timedelta(seconds=gap.seconds))
 
 
 def _whole(moment: datetime) -> datetime:

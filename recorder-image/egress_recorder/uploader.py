@@ -53,7 +53,7 @@ class Uploader:
             look=self._look_at_playlist,
         )
         self._backoff = SharedBackoff(clock=context.clock, ceiling=context.settings.upload_backoff_seconds)
-        self._published = recording.listed
+        self._published, self._paused_published = recording.listed, recording.paused
         self.last_error: StoreError | None = None
         """Why the newest try failed; None once one has worked."""
         self.fatal: RecorderError | None = None
@@ -62,6 +62,10 @@ class Uploader:
     def submit(self, segment: SpooledSegment) -> None:
         """Take a closed segment."""
         self._queue.put_nowait(segment)
+
+    def pause_changed(self) -> None:
+        """See to it that the manifest knows of a pause: whoever goes on from it must not take that for a loss."""
+        self._changed.set()
 
     def hurry(self) -> None:
         """Shorten the pauses between tries: the recording has ended."""
@@ -85,14 +89,14 @@ class Uploader:
         Raises:
             RecorderError: what went wrong; nothing is retried here.
         """
-        listed = self._recording.listed
+        listed, paused = self._recording.listed, self._recording.paused
         # Both of the same instant: more is listed while the manifest is written, and a playlist that is ahead
         # of it would be cut short by the next attempt.
         manifest, playlist = self._recording.manifest(), self._recording.playlist(ended=False)
         await self._manifest.write(manifest)
         if listed:
             await self._playlist.write(playlist, verified=False, cache_control="no-cache")
-        self._published = listed
+        self._published, self._paused_published = listed, paused
 
     async def put_evidence(self) -> None:
         """Store what shows why a page failed.
@@ -184,7 +188,7 @@ class Uploader:
         while self.fatal is None:
             await self._changed.wait()
             self._changed.clear()
-            if self._recording.listed - self._published < 1 + self._recording.listed // _SEGMENTS_PER_STEP:
+            if not self._is_worth_publishing():
                 continue
             try:
                 async with self._backoff.turn():
@@ -194,6 +198,13 @@ class Uploader:
                 self._changed.set()
             else:
                 self.last_error = None
+
+    def _is_worth_publishing(self) -> bool:
+        book, new = self._recording, self._recording.listed - self._published
+        if book.paused or self._paused_published:
+            # Nothing more may come for a long time.
+            return new > 0 or (book.listed > 0 and book.paused != self._paused_published)
+        return new > book.listed // _SEGMENTS_PER_STEP
 
     async def _look_at_playlist(self) -> StoredObject | None:
         # Its name alone says nothing: whose the folder is stands in the manifest.

@@ -222,3 +222,29 @@ def earlier_text(manifest: Manifest) -> bytes:
     head = manifest.model_dump_json(by_alias=True, include={"gaps", "lost_seconds"})[1:-1]
     body = ",\n".join(segment.model_dump_json(by_alias=True) for segment in manifest.segments)
     return f'{head},"segments":[\n{body}\n]}}\n'.encode().removeprefix(b'"gaps"')
+
+
+def test_a_pause_behind_the_last_listed_segment_is_known_to_whoever_goes_on() -> None:
+    gaps = Gaps()
+    listed(gaps, 0)
+    gaps.pause_began(at(8))
+    gaps.pause_ended(at(20))
+    # What was recorded before it and behind it is on a disk that is gone.
+    after = Gaps()
+    listed(after, 0)
+    after.resume(gaps.to_keep())
+    assert listed(after, 30, REPLACED) is PAUSED
+    assert after.all == [gap(4, 4, REPLACED), gap(8, 12, PAUSED), gap(20, 10, REPLACED)]
+
+
+def test_a_segment_before_such_a_pause_may_still_be_found() -> None:
+    gaps = Gaps()
+    listed(gaps, 0)
+    gaps.pause_began(at(8))
+    after = Gaps()
+    listed(after, 0)
+    after.resume(gaps.to_keep())
+    listed(after, 4)
+    after.pause_ended(at(20))
+    listed(after, 25, REPLACED)
+    assert after.all == [gap(8, 12, PAUSED), gap(20, 5, REPLACED)]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from obstore.store import MemoryStore
 
 from egress_api.manifest import Manifest
 from egress_api.states import Reason
+from egress_recorder import uploader
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending
@@ -252,3 +254,30 @@ async def test_the_playlist_never_lists_what_the_manifest_before_it_does_not(tmp
     assert playlist is not None
     assert manifest is not None
     assert (playlist.data.count(b"#EXTINF"), len(manifest.segments), world.recording.listed) == (1, 1, 2)
+
+
+async def test_the_manifest_knows_of_a_pause_at_once_though_no_segment_comes(world: World) -> None:
+    world.close_segment()
+    await world.until_published(1)
+
+    async def kept(seconds: list[float]) -> bool:
+        manifest = await world.manifest.read()
+        return manifest is not None and [gap.seconds for gap in manifest.gaps] == seconds
+
+    world.recording.pause_began(NOW + timedelta(seconds=4))
+    world.uploader.pause_changed()
+    await until(lambda: kept([0.0]))
+    world.recording.pause_ended(NOW + timedelta(seconds=60))
+    world.uploader.pause_changed()
+    await until(lambda: kept([56.0]))
+
+
+async def test_the_last_segments_before_a_pause_are_listed_though_lists_are_written_rarely(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader, "_SEGMENTS_PER_STEP", 1)
+    for _ in range(2):
+        world.close_segment()
+    world.recording.pause_began(NOW + timedelta(seconds=8))
+    world.uploader.pause_changed()
+    await world.until_published(2)
