@@ -74,7 +74,7 @@ class SegmentStore:
                 return
 
     async def _write(self, write: SegmentWrite) -> Version:
-        if write.damaged is not None and not self._can_replace:
+        if not (self._can_create if write.damaged is None else self._can_replace):
             # Without a condition, so: is the folder still ours?
             await self._manifest.read()
         return await self._store.put(

@@ -149,7 +149,10 @@ class LiveKitSource:
             "track_unsubscribed", lambda _, publication, participant: self._sync(publication, participant)
         )
         room.on("track_muted", lambda participant, publication: self._sync(publication, participant))
-        room.on("track_unmuted", lambda participant, publication: self._sync(publication, participant))
+        # Perhaps muted between the two halves of a renewal: then it has to be subscribed to.
+        room.on(
+            "track_unmuted", lambda participant, publication: self._on_published(publication, participant)
+        )
         room.on("track_subscription_failed", self._on_subscription_failed)
         room.on(
             "reconnecting",

@@ -23,6 +23,7 @@ from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.people import People
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
+from egress_recorder.segment_store import SegmentStore, SegmentWrite
 from egress_recorder.settings import Settings
 from egress_recorder.stop_signal import StopSignal
 from egress_recorder.store import Store, Version
@@ -281,3 +282,29 @@ async def test_the_last_segments_before_a_pause_are_listed_though_lists_are_writ
     world.recording.pause_began(NOW + timedelta(seconds=8))
     world.uploader.pause_changed()
     await world.until_published(2)
+
+
+class Unconditional(WatchedStore):
+    """A store that can neither create only nor replace a version."""
+
+    async def put(self, name: str, content: bytes, **how: object) -> Version:
+        if how.get("create") or how.get("only_over"):
+            raise NotImplementedError
+        return await super().put(name, content, **how)
+
+
+async def test_without_conditional_writes_an_overtaken_attempt_overwrites_no_segment(tmp_path: Path) -> None:
+    store = Unconditional(tmp_path)
+    config, later = recorder_config(), recorder_config(attempt=2)
+    manifest = ManifestStore(store, config)
+    await manifest.write(Recording(config, created_at=NOW).manifest())
+    segments = SegmentStore(store, manifest=manifest)
+    await segments.put(SegmentWrite("out_000000.ts", b"ours", "v1"))
+    theirs = ManifestStore(store, later)
+    await theirs.read()
+    await theirs.write(Recording(later, created_at=NOW).manifest())
+    with pytest.raises(FencedError):
+        await segments.put(SegmentWrite("out_000000.ts", b"late", "v1"))
+    found = await store.get("out_000000.ts")
+    assert found is not None
+    assert found.data == b"ours"
