@@ -27,7 +27,7 @@ from support.store import fetch_task, recorded_seconds
 AT_ONCE = 4
 """Recordings beside one another: so many of these small ones leave a node with two cores some air."""
 VIDEO = {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500}
-SMALL = {"resources": {"requests": {"cpu": "20m", "memory": "128Mi"}}}
+SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
 """The chart's values for such recorders, under `recorder`: what they ask for must not keep each other off the node."""
 SEGMENT_SECONDS = 2
 OUTPUT = "file_output"

@@ -122,6 +122,8 @@ def pod(
                     "command": ["python3", "-u", "/publisher/publisher.py"],
                     "args": arguments,
                     "stdin": True,
+                    # without a share of the cores, a busy node would stop them first, and their clocks with them
+                    "resources": {"requests": {"cpu": "50m"}},
                     "envFrom": [{"secretRef": {"name": KEYS_NAME}}],
                     "env": [{"name": "HOME", "value": "/tmp"}],
                     "securityContext": {
