@@ -35,7 +35,7 @@ def _behind_the_node() -> None:
 
     What is fetched, decoded and looked at here would take the cores from the recordings that are still being made.
     """
-    os.nice(NICE - os.nice(0))
+    os.nice(max(0, NICE - os.nice(0)))
 
 
 @pytest.fixture(scope="session")
