@@ -98,6 +98,8 @@ class Recording:
         self._playlist = Playlist(target_seconds=config.segment_seconds)
         self._created_at = earlier.created_at if earlier else created_at
         self.first_frame_at = earlier.first_frame_at if earlier else None
+        self.ended_as = earlier.reason if earlier and earlier.complete else ""
+        """Why an earlier attempt had ended it, with nothing left undone."""
         self.lost = 0
         """Segments that could be neither uploaded nor kept."""
         self.dropped = 0

@@ -36,6 +36,7 @@ from egress_recorder.store import Store
 from egress_recorder.uploader import Uploader
 
 _TICK_SECONDS: Final = 0.25
+_NOTHING_MORE_COMES: Final = frozenset({Reason.SOURCE_CLOSED, Reason.PAGE_ENDED})
 _CLAIM_SHARE: Final = 0.5
 """Of the grace period, for a claim that is only there to close what earlier attempts recorded."""
 
@@ -108,6 +109,11 @@ class Supervisor:
     async def _capture(self, recording: Recording, uploader: Uploader) -> Ending:
         if self._context.config.finish_only:
             return Ending.stopped(Reason.CLOSING, "Closed what earlier recorders had recorded.")
+        if recording.ended_as in _NOTHING_MORE_COMES:
+            # Its last words were lost, with its node perhaps: joining would open the channel anew.
+            return Ending.stopped(
+                Reason(recording.ended_as), "An earlier recorder had recorded it to its end."
+            )
         return await Capturing(self._context, recording=recording, uploader=uploader).run()
 
     async def _claim(self, store: Store, manifest: ManifestStore) -> Recording | None:

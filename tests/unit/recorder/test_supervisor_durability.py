@@ -259,6 +259,19 @@ async def test_a_recorder_that_dies_during_a_pause_is_replaced_and_the_pause_sta
     assert summary.lost_seconds == 0.0
 
 
+async def test_what_was_recorded_to_its_end_is_not_begun_again(recorder: Make) -> None:
+    it = recorder([{"segments": 2, "then": "ended:SourceClosed"}])
+    await it.start()
+    first = await it.ended()
+    playlist = it.playlist()
+    await it.start(attempt=2)
+    summary = await it.ended()
+    assert (summary.outcome, summary.reason, summary.uploaded) == ("stopped", "SourceClosed", True)
+    assert (summary.files, it.playlist()) == (first.files, playlist)
+    assert len(it.events("capture-started")) == 1
+    assert_ended(it)
+
+
 async def test_a_recording_ends_when_it_has_as_many_bytes_as_allowed(recorder: Make) -> None:
     it = recorder([{"size": 18_800}], max_bytes=100_000)
     await it.start()
