@@ -190,15 +190,21 @@ def losses_of(
 
 
 def clock_jumps(recording: Recording, person: Any) -> list[float]:
-    """Return by how much more the clock in the picture goes on over each discontinuity than one picture takes."""
+    """Return by how much more the clock in the picture goes on over each discontinuity than one picture takes.
+
+    nan where it can't be read on one of the sides: on a busy machine a person's first pictures come late.
+    """
     watched = recording.watch([person])
     stamps = watched.people[person.identity].stamps
     read = stamps != NO_STAMP
     found = []
     ends = [stretch[-1].frame_times()[-1] for stretch in recording.stretches()][:-1]
     for end in ends:
-        before = np.flatnonzero(read & (watched.times <= end + 1e-6))[-1]
-        after = np.flatnonzero(read & (watched.times > end + 1e-6))[0]
+        sides = watched.times <= end + 1e-6
+        if not (read & sides).any() or not (read & ~sides).any():
+            found.append(float("nan"))
+            continue
+        before, after = np.flatnonzero(read & sides)[-1], np.flatnonzero(read & ~sides)[0]
         passed = (int(stamps[after]) - int(stamps[before])) % MODULUS / 1000
         shown = float(watched.times[after] - watched.times[before])
         found.append(passed - shown)
@@ -237,7 +243,8 @@ WORDS = (
 
 
 def _middle_and_worst(values: Sequence[float]) -> tuple[str, str]:
-    return f"{float(np.median(values)):.2f} s", f"{max(values):.2f} s"
+    known = [value for value in values if np.isfinite(value)]
+    return (f"{float(np.median(known)):.2f} s", f"{max(known):.2f} s") if known else ("not read", "not read")
 
 
 def section(losses: dict[Way, list[Loss]], *, made: str) -> list[str]:

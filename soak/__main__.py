@@ -17,6 +17,7 @@ from soak import drift, long, outage
 from soak.outcome import Outcome
 from soak.place import SoakError, build
 from support.kubectl import KubectlError
+from support.publishers import PublishersError
 
 
 class Part(StrEnum):
@@ -68,7 +69,7 @@ def main(
                 document.write(found.name, lines)
                 say(f"written to {document.PAGE}")
             failed = failed or bool(found.failures)
-    except (SoakError, ClusterError, KubectlError, AssertionError) as problem:
+    except (SoakError, ClusterError, KubectlError, PublishersError, AssertionError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         raise typer.Exit(2) from None
     if failed:

@@ -32,6 +32,7 @@ APP = "soak"
 OUTPUT = "recording"
 STORE_PORT = 7070
 SERVERS_SECONDS = 90
+JOIN_SECONDS = 120
 
 
 class SoakError(RuntimeError):
@@ -110,7 +111,7 @@ class Place:
         pod["spec"]["containers"][0]["env"].append({"name": "LIVEKIT_URL", "value": self.livekit_url})
         kubectl.apply(*publishers.support_objects(namespace=self.servers), pod)
         try:
-            started.wait_for("join", timeout_seconds=60)
+            started.wait_for("join", timeout_seconds=JOIN_SECONDS)
             yield started
         finally:
             started.stop()

@@ -1,7 +1,7 @@
 """The bench's arithmetic: what the kernel's files say, and what the page makes of it."""
 
 import pytest
-from bench import cost, document
+from bench import cost, document, losses
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.page import Results, section
@@ -130,3 +130,16 @@ def test_a_new_section_comes_last() -> None:
 def test_a_section_that_does_not_end_is_an_error() -> None:
     with pytest.raises(ValueError, match="put it back"):
         document.replaced("<!-- a:begin -->\nold\n", "a", ["new"])
+
+
+def test_a_clock_that_could_not_be_read_is_left_out_of_the_figures() -> None:
+    way = losses.WAYS[0]
+    found = [
+        losses.Loss(seconds=2.0, by_clock=float("nan"), again=0.1),
+        losses.Loss(seconds=3.0, by_clock=2.9, again=0.3),
+    ]
+
+    assert losses.rows({way: found, losses.WAYS[1]: []}) == [
+        (way.name, "2", "2.50 s", "3.00 s", "2.90 s", "2.90 s", f"{way.again}: 0.20 s / 0.30 s")
+    ]
+    assert losses.rows({way: found[:1]})[0][4:6] == ("not read", "not read")
