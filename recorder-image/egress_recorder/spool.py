@@ -58,7 +58,9 @@ class Spool:
                 themselves, and on a disk that others have filled giving them up would help nobody.
         """
         spare = self._settings.upload_parallel
-        while shortage := self._shortage():
+        # Measured once: some file systems (XFS) free what is removed only later.
+        lacking = self._bytes_lacking()
+        while shortage := self._shortage(lacking=lacking):
             if shortage == "disk" and not even_on_their_way and self._recording.pending <= spare:
                 return
             dropped = self._recording.drop_oldest(spare=spare)
@@ -66,22 +68,27 @@ class Spool:
                 return
             with contextlib.suppress(OSError):
                 dropped.path.unlink(missing_ok=True)
+            lacking -= dropped.size_bytes
             self._log.warning(
                 "segment-dropped", name=dropped.name, seconds=dropped.seconds, short_of=shortage
             )
             self._live.dropping = f"The spool was full: {self._recording.dropped_seconds:.0f} s have been given up, oldest first."
 
-    def _shortage(self) -> str:
+    def _shortage(self, *, lacking: float) -> str:
         """Return what is nearly used up: our share of the volume, the disk, or nothing (an empty text)."""
         if self._recording.pending_bytes > self._config.spool_bytes * self._settings.spool_share:
             return "share"
+        return "disk" if lacking > 0 else ""
+
+    def _bytes_lacking(self) -> float:
+        """Return how many bytes the disk has too few, 0 or less where it has enough."""
         try:
             volume = os.statvfs(self._settings.spool)
         except OSError:
-            return ""
+            return 0.0
         size, free = volume.f_blocks * volume.f_frsize, volume.f_bavail * volume.f_frsize
         floor = min(self._settings.spool_free_bytes, size * self._settings.spool_free_share)
-        return "disk" if free < max(floor, self._bytes_ahead()) else ""
+        return max(floor, self._bytes_ahead()) - free
 
     def _bytes_ahead(self) -> float:
         kilobits = self._config.video.bitrate + self._config.audio.bitrate

@@ -199,13 +199,16 @@ class Room:
         self.spool = Spool(context, recording=self.book)
         self.capture = self.spool.new_folder()
         self.disk, self.others = 100_000_000, 0
+        self.frees_later = False
+        self._taken = 0
         monkeypatch.setattr(os, "statvfs", self.statvfs)
 
     def statvfs(self, path: object) -> Any:
         # The one fault here that no folder of a test can have: a disk that is full.
         assert path == self.folder
-        taken = sum(file.stat().st_size for file in self.capture.iterdir())
-        free = self.disk - self.others - taken
+        if not self.frees_later:
+            self._taken = sum(file.stat().st_size for file in self.capture.iterdir())
+        free = self.disk - self.others - self._taken
         return SimpleNamespace(f_frsize=1, f_blocks=self.disk, f_bavail=free)
 
     def add(self, *sizes: int) -> None:
@@ -252,6 +255,17 @@ def test_on_a_full_disk_only_as_much_is_dropped_as_helps(
     it.spool.make_room()
     assert it.waiting == [0, 1, 2, 3, 4, 5]
     it.others = 90_500_000
+    it.spool.make_room()
+    assert it.waiting == [0, 1, 4, 5]
+
+
+def test_on_a_disk_that_frees_what_is_removed_only_later_no_more_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = Room(tmp_path, monkeypatch)
+    it.add(*[1_000_000] * 6)
+    it.spool.make_room()
+    it.others, it.frees_later = 90_500_000, True
     it.spool.make_room()
     assert it.waiting == [0, 1, 4, 5]
 
