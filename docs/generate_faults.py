@@ -57,10 +57,11 @@ def _gaps(expected: Expected) -> str:
     reasons = dict.fromkeys(expected.gaps)
     if expected.gaps_repeat:
         return " and ".join(f"`{reason}`, any number" for reason in reasons)
-    return ", ".join(
+    told = ", ".join(
         f"`{reason}`" + (f" × {expected.gaps.count(reason)}" if expected.gaps.count(reason) > 1 else "")
         for reason in reasons
     )
+    return f"{told} or none" if expected.gaps_maybe else told
 
 
 def rendered(page: str) -> str:
