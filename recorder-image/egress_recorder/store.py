@@ -91,6 +91,11 @@ class Store:
         self._credentials = state_of(credentials_dir)
         self._store = self._open()
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether facts stay beside the content; plain files have no place for them."""
+        return not self._local
+
     def _open(self) -> Any:
         options = {**self._config.options, **read_credentials(self._credentials_dir)}
         client = {key: options.pop(key) for key in list(options) if key in _CLIENT_OPTIONS}

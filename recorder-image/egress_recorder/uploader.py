@@ -26,7 +26,7 @@ from egress_recorder.store import Store, StoredObject
 _HURRIED_PAUSE: Final = 2.0
 _SEGMENTS_PER_STEP: Final = 900
 """Every so many segments (an hour of 4 s) the lists are written one segment more rarely: they grow, and
-writing them each time would in the end cost more than the media."""
+writing them each time would in the end cost more than the media. Not on plain files, where it costs little."""
 
 
 class Uploader:
@@ -204,7 +204,8 @@ class Uploader:
         if book.paused or self._paused_published:
             # Nothing more may come for a long time.
             return new > 0 or (book.listed > 0 and book.paused != self._paused_published)
-        return new > book.listed // _SEGMENTS_PER_STEP
+        # Without its facts a segment that no list names is found by nobody.
+        return new > (book.listed // _SEGMENTS_PER_STEP if self._store.keeps_facts else 0)
 
     async def _look_at_playlist(self) -> StoredObject | None:
         # Its name alone says nothing: whose the folder is stands in the manifest.

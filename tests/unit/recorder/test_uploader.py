@@ -284,6 +284,16 @@ async def test_the_last_segments_before_a_pause_are_listed_though_lists_are_writ
     await world.until_published(2)
 
 
+async def test_on_plain_files_every_segment_is_listed_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader, "_SEGMENTS_PER_STEP", 1)
+    monkeypatch.setattr(world.store, "_local", True)
+    for number in range(3):
+        world.close_segment()
+        await world.until_published(number + 1)
+
+
 class Unconditional(WatchedStore):
     """A store that can neither create only nor replace a version."""
 
