@@ -277,7 +277,9 @@ class LiveKitSource:
     def _look_for_frozen(self) -> None:
         """Subscribe anew, once, to a camera that is on and of which no picture comes; its place is kept."""
         for live in self._live.values():
-            if not isinstance(live.feed, VideoFeed) or live.renewing:
+            # A screen may well stand still, and some publishers then send nothing.
+            screen = live.publication.source == rtc.TrackSource.SOURCE_SCREENSHARE
+            if not isinstance(live.feed, VideoFeed) or live.renewing or screen:
                 continue
             if live.quiet_seconds() < FROZEN_TRACK_SECONDS:
                 live.renewed = False
