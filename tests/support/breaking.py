@@ -70,7 +70,8 @@ def freeze_recorder(run: Run) -> None:
 
 def kill_frozen_recorder(run: Run) -> None:
     """Kill a recorder that stands still: it does nothing any more before it is gone."""
-    _on_node(run, "kill --signal SIGKILL {0} && ctr -n k8s.io tasks resume {0}")
+    # where the kill has let it go on already, to die, there is nothing left to be resumed
+    _on_node(run, "kill --signal SIGKILL {0} && {{ ctr -n k8s.io tasks resume {0}; true; }}")
 
 
 def _on_node(run: Run, command: str) -> None:

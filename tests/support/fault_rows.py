@@ -195,7 +195,7 @@ ENDS = [
     row("stopped as it starts", "Stop, before the recorder has joined", stop_at_once,
         Expected(reason="StoppedBeforeStart", recording=False), before=0, after=0),
     row("stopped without a recorder", "Stop, while the Pod is being replaced", stop_while_replaced,
-        Expected(attempts=2, cut_short=True), after=0),
+        replace(REPLACED, gaps_maybe=True, cut_short=True), after=0),
     row("killed while it stops", "Stop, and the recorder's container is killed at once", kill_while_stopping,
         Expected(state="FAILED", reason="RecorderFailed", attempts=2, cut_short=True), after=0),
     row("no retries left", "The recorder's container is killed, and `retryLimit` is 0", breaking.kill_recorder,
