@@ -1,8 +1,7 @@
 """How many seconds of a recording each fault costs, and how soon a new capture or a new Pod records.
 
-In: an operator's tasks, a channel with somebody in it, ways to break things. Out: one `Loss` for each fault made. A
-recording meets the same fault several times; what is missing is taken from the manifest's gaps, and held against the
-clock in the picture: the two are measured by different programs.
+In: an operator's tasks, a channel with somebody in it, ways to break things. Out: one `Loss` for each fault made. What
+is missing is taken from the manifest's gaps, and held against the clock in the picture: two programs measured these.
 """
 
 import signal
@@ -34,8 +33,6 @@ CHANNEL = "bench-losses"
 PEOPLE = (user("user1", hue=0, tone=440),)
 RECORDINGS = 2
 """At the same time."""
-SPACING_SECONDS = 13.0
-"""A capture that dies more than five times in a minute is given up, as it should be."""
 GOES_ON_SECONDS = 90
 MORE_SEGMENTS = 2
 END_SECONDS = 120
@@ -129,11 +126,9 @@ def measure_all(*, runs: int, say: Callable[[str], None]) -> dict[Way, list[Loss
 
 
 def measure(way: Way, place: Place, *, runs: int, say: Callable[[str], None]) -> list[Loss]:
-    """Break recordings in a way until there are `runs` losses."""
-    each = -(-runs // RECORDINGS)
+    """Break so many recordings in a way, each once: what dies again at once is started later, and rightly so."""
     with ThreadPoolExecutor(RECORDINGS) as pool:
-        found = [pool.submit(_one, way, place, times=each) for _ in range(RECORDINGS)]
-        losses = [loss for future in found for loss in future.result()]
+        losses = list(pool.map(lambda _: one(way, place), range(runs)))
     say(
         f"{way.name}: lost {', '.join(f'{loss.seconds:.2f}' for loss in losses)} s,"
         f" by the picture's clock {', '.join(f'{loss.by_clock:.2f}' for loss in losses)} s,"
@@ -142,22 +137,23 @@ def measure(way: Way, place: Place, *, runs: int, say: Callable[[str], None]) ->
     return losses
 
 
-def _one(way: Way, place: Place, *, times: int) -> list[Loss]:
-    fault = Fault(name=way.name, says="", make=lambda _: None, spec={"retryLimit": times + 1})
-    run = begin(fault, place)
+def one(way: Way, place: Place) -> Loss:
+    """Record, break it, record on, stop, and see what is missing."""
+    run = begin(Fault(name=way.name, says="", make=lambda _: None), place)
     run.until_state("PROCESSING", seconds=60)
     goes_on(run)
-    broken: list[float] = []
-    for _ in range(times):
-        began = time.monotonic()
-        broken.append(way.make(run))
-        goes_on(run)
-        time.sleep(max(0.0, SPACING_SECONDS - (time.monotonic() - began)))
+    broken = way.make(run)
+    goes_on(run)
+    return ended(run, broken, way=way)
+
+
+def ended(run: Run, broken: float, *, way: Way) -> Loss:
+    """End a recording, and see what it lost."""
     run.stop()
     status = run.until_state("STOPPED", seconds=END_SECONDS)["status"]
-    folder = place.folder / run.task
+    folder = run.place.folder / run.task
     folder.mkdir(parents=True)
-    return losses_of(fetch_task(run.task, folder), broken, way=way, place=place, status=status)
+    return loss_of(fetch_task(run.task, folder), broken, way=way, place=run.place, status=status)
 
 
 def goes_on(run: Run) -> None:
@@ -172,21 +168,18 @@ def segments(run: Run) -> int:
     return sum(found["path"].endswith(".ts") for batch in listed for found in batch)
 
 
-def losses_of(
-    recording: Recording, broken: Sequence[float], *, way: Way, place: Place, status: dict[str, Any]
-) -> list[Loss]:
-    """Match faults with gaps; there must be as many of these as of those."""
+def loss_of(recording: Recording, broken: float, *, way: Way, place: Place, status: dict[str, Any]) -> Loss:
+    """Read what the fault left; there must be one gap."""
     manifest = recording.manifest
-    if manifest is None or len(manifest.gaps) != len(broken):
+    if manifest is None or len(manifest.gaps) != 1:
         gaps = manifest.gaps if manifest else "no manifest"
-        raise BenchError(f"{way.name}: {len(broken)} faults made these gaps: {gaps}; status: {status}")
-    clocks = clock_jumps(recording, place.people[0])
-    found = []
-    behind = [segment for segment in manifest.segments if segment.discontinuity]
-    for gap, by_clock, value, first in zip(manifest.gaps, clocks, broken, behind, strict=True):
-        again = first.started_at.timestamp() - value if way.new_pod else value
-        found.append(Loss(seconds=gap.seconds, by_clock=by_clock, again=again))
-    return found
+        raise BenchError(f"{way.name}: one fault made these gaps: {gaps}; status: {status}")
+    first = next(segment for segment in manifest.segments if segment.discontinuity)
+    return Loss(
+        seconds=manifest.gaps[0].seconds,
+        by_clock=clock_jumps(recording, place.people[0])[0],
+        again=first.started_at.timestamp() - broken if way.new_pod else broken,
+    )
 
 
 def clock_jumps(recording: Recording, person: Any) -> list[float]:

@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.losses import CHANNEL, END_SECONDS, PEOPLE, Loss, Way, goes_on, losses_of
+from bench.losses import CHANNEL, PEOPLE, Loss, Way, ended, goes_on
 from bench.tasks import BenchError
 from egress_cluster.kindconfig import SPARE
 from support import breaking
@@ -20,7 +21,6 @@ from support.faults import Fault, Place, Run, begin
 from support.kubectl import Kubectl
 from support.publishers import publishing
 from support.releases import scratch_release
-from support.store import fetch_task
 
 RECORDINGS = 3
 """On the node, when it goes."""
@@ -66,11 +66,7 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> list[Loss]:
         for _ in range(rounds):
             runs = list(pool.map(lambda _: started(place), range(RECORDINGS)))
             known = lose(runs, spares[0])
-            found += [
-                loss
-                for future in [pool.submit(ended, run, known) for run in runs]
-                for loss in future.result()
-            ]
+            found += pool.map(partial(ended, broken=known, way=WAY), runs)
             say(
                 f"{WAY.name}: lost {', '.join(f'{loss.seconds:.2f}' for loss in found)} s, new Pods record"
                 f" {', '.join(f'{loss.again:.2f}' for loss in found)} s after the loss was known"
@@ -110,12 +106,3 @@ def unknown_since(node: str) -> float:
     if ready["status"] == "True":
         return 0.0
     return datetime.fromisoformat(ready["lastTransitionTime"]).timestamp()
-
-
-def ended(run: Run, known: float) -> list[Loss]:
-    """End a recording, and see what it lost."""
-    run.stop()
-    status = run.until_state("STOPPED", seconds=END_SECONDS)["status"]
-    folder = run.place.folder / run.task
-    folder.mkdir(parents=True)
-    return losses_of(fetch_task(run.task, folder), [known], way=WAY, place=run.place, status=status)
