@@ -23,6 +23,8 @@ CLOSING_SECONDS: Final = 300
 """For the recorder that only closes what others recorded: to get a node, to reach the store, to write two lists."""
 _LATE: Final = f"no recorder has done it in {CLOSING_SECONDS} s"
 _BACKOFF_LIMIT_SECONDS: Final = 60
+STEADY_SECONDS: Final = 10
+"""An attempt that had recorded for so long is followed at once: each second of a pause would be lost."""
 _BLOCKING: Final = frozenset(
     {
         Reason.UNSCHEDULABLE,
@@ -107,7 +109,7 @@ def _unfinished(look: Look, pod: PodView) -> str:
 
 def _next_attempt(look: Look, pod: PodView | None, end: End, *, free: bool, failures: int) -> Decision:
     status, draft, number = look.status, look.draft, look.status.attempt + 1
-    delay = 0 if end.platform else backoff_seconds(failures)
+    delay = 0 if end.platform or _was_steady(look) else backoff_seconds(failures)
     message = f"attempt {status.attempt} ended ({end.reason}): {end.message}; attempt {number} follows"
     draft.state(status.state, Reason.RETRYING, message)
     draft.condition(ConditionType.RECORDING, ConditionStatus.FALSE, end.reason, end.message)
@@ -122,6 +124,13 @@ def _next_attempt(look: Look, pod: PodView | None, end: End, *, free: bool, fail
     if not delay:
         look.actions.append(CreatePod(attempt=number))
     return look.wait(min(float(delay) or look.seconds_to_deadline(), look.seconds_to_deadline()))
+
+
+def _was_steady(look: Look) -> bool:
+    recording = look.draft.status.condition(ConditionType.RECORDING)
+    if recording is None or recording.status is not ConditionStatus.TRUE:
+        return False
+    return (look.now - recording.last_transition_time).total_seconds() >= STEADY_SECONDS
 
 
 def _forget_pod(look: Look, number: int) -> None:

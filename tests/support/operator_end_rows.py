@@ -146,7 +146,7 @@ def _platform_rows() -> Iterator[Row]:
         pod=ended(exit_code=137, why="OOMKilled"),
         state=State.PROCESSING,
         reason="Retrying",
-        does="release 1, delete 1",
+        does="release 1, delete 1, create 2",
     )
     yield Row(
         when="the recorder was killed for its memory (retryLimit 0)",

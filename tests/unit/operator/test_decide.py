@@ -134,6 +134,15 @@ def test_a_failure_is_retried_after_its_pause() -> None:
     assert (got.status.attempt, got.status.pod_uid, got.status.free_restarts) == (3, None, 0)
 
 
+@pytest.mark.parametrize(("seconds", "pause"), [(9, 1), (10, 0)])
+def test_a_recorder_that_had_recorded_for_a_while_is_followed_at_once(seconds: int, pause: int) -> None:
+    killed = ended(exit_code=137, why="OOMKilled")
+    got = decide(task(RECORDING), killed, now=at(1 + seconds), settings=SETTINGS)
+
+    assert got.status.retry_at == (at(1 + seconds + pause) if pause else None)
+    assert ("create 2" in actions_text(got)) is (pause == 0)
+
+
 def test_a_free_restart_is_counted_apart() -> None:
     evicted = ended(exit_code=137, reason="Evicted")
     got = decide(task(status()), evicted, now=NOW, settings=SETTINGS).status
