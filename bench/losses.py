@@ -20,7 +20,7 @@ from bench import document
 from bench.tasks import BenchError
 from egress_api.constants import RECORDER_CONTAINER
 from support import breaking, demo
-from support.e2e import until
+from support.e2e import request_id, until
 from support.faults import Fault, Place, Run, begin
 from support.publishers import publishing, user
 from support.recording import Recording
@@ -29,7 +29,8 @@ from support.recording_picture import MODULUS, NO_STAMP
 from support.releases import scratch_release
 from support.store import BUCKET, fetch_task
 
-CHANNEL = "bench-losses"
+CHANNEL = f"bench-losses-{request_id()[:6]}"
+"""Another one each time: a run that was broken off may still be clearing up."""
 PEOPLE = (user("user1", hue=0, tone=440),)
 RECORDINGS = 2
 """At the same time."""
