@@ -241,6 +241,13 @@ class Store:
             raise StoreUnreachableError(f"{self._place} did not answer in time to {verb} {name}.") from None
         except (exceptions.BaseError, OSError, ValueError) as error:
             raise store_answers.meaning(error, place=self._place, verb=verb, name=name) from None
+        except BaseException as error:
+            # pyo3 raises a panic of the Rust below as no Exception: it would end an upload without a word.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise StoreUnreachableError(
+                f"The client of {self._place} failed to {verb} {name}: {error}."
+            ) from None
 
 
 def etag_proves(version: Version, *, data: bytes) -> bool:

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 from typing import Final
 
+from egress_recorder import backoff
 from egress_recorder.adoption import fact_of
 from egress_recorder.backoff import SharedBackoff
 from egress_recorder.context import Context
@@ -24,6 +25,8 @@ from egress_recorder.segment_store import SegmentStore, SegmentWrite
 from egress_recorder.store import Store, StoredObject
 
 _HURRIED_PAUSE: Final = 2.0
+_READ_TRIES: Final = 4
+"""Of a spooled file: too many open files, or a disk that stutters, is over in a second or two."""
 _SEGMENTS_PER_STEP: Final = 900
 """Every so many segments (an hour of 4 s) the lists are written one segment more rarely: they grow, and
 writing them each time would in the end cost more than the media. Not on plain files, where it costs little."""
@@ -150,10 +153,8 @@ class Uploader:
     async def _upload(self, segment: SpooledSegment) -> None:
         if not self._recording.waits(segment.number):
             return
-        try:
-            data = await asyncio.to_thread(segment.path.read_bytes)
-        except OSError as error:
-            self._log.error("segment-lost", name=segment.name, error=str(error))
+        data = await self._read(segment)
+        if data is None:
             self._recording.mark_lost(segment.number)
             return
         sha256 = hashlib.sha256(data).hexdigest()
@@ -170,6 +171,18 @@ class Uploader:
         self._changed.set()
         with contextlib.suppress(OSError):
             segment.path.unlink()
+
+    async def _read(self, segment: SpooledSegment) -> bytes | None:
+        """Read a spooled segment; None when it is gone, or can't be read however often it is tried."""
+        for tries in range(1, _READ_TRIES + 1):
+            try:
+                return await asyncio.to_thread(segment.path.read_bytes)
+            except OSError as error:
+                self._log.error("segment-unread", name=segment.name, tries=tries, error=str(error))
+                if isinstance(error, FileNotFoundError):
+                    break
+                await asyncio.sleep(backoff.pause(tries))
+        return None
 
     async def _put(self, segment: SpooledSegment, write: SegmentWrite) -> bool:
         """Try once to store a segment, when it is its turn; say whether it is there and verified."""

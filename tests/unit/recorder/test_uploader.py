@@ -162,6 +162,32 @@ async def test_a_segment_that_can_not_be_read_leaves_a_gap_and_no_queue(world: W
     assert world.recording.lost == 1
 
 
+async def test_a_segment_that_can_not_be_read_for_a_moment_is_read_again(world: World) -> None:
+    with structlog.testing.capture_logs() as logs:
+        segment = world.close_segment(None)
+        segment.path.mkdir()  # no file, and not gone either
+
+        async def tried() -> bool:
+            return any(line["event"] == "segment-unread" for line in logs)
+
+        await until(tried)
+    segment.path.rmdir()
+    segment.path.write_bytes(b"media")
+    manifest = await world.until_published(1)
+    assert (len(manifest.segments), world.recording.lost) == (1, 0)
+
+
+async def test_a_panic_below_is_a_store_that_did_not_answer(world: World) -> None:
+    class PanicException(BaseException):
+        pass
+
+    async def panic(_: object) -> None:
+        raise PanicException("unwrap")
+
+    with pytest.raises(StoreUnreachableError, match="unwrap"):
+        await world.store._ask(panic, "read", "x")
+
+
 async def test_nothing_is_written_once_a_later_attempt_has_taken_over(world: World) -> None:
     world.close_segment()
     await world.until_published(1)
