@@ -73,7 +73,12 @@ def test_a_pages_events_survive_the_way_to_the_supervisor(event: PageStepped | P
 
 
 def test_what_a_capture_ends_with_is_a_reason_that_a_task_can_have() -> None:
-    restarted = {EndReason.STOPPED, EndReason.PIPELINE_ERROR, EndReason.PAGE_HUNG}
+    restarted = {
+        EndReason.STOPPED,
+        EndReason.PIPELINE_ERROR,
+        EndReason.DISK_FULL,
+        EndReason.PAGE_HUNG,
+    }
     assert {str(reason) for reason in set(EndReason) - restarted} <= {str(reason) for reason in Reason}
 
 
