@@ -148,9 +148,10 @@ async def test_while_it_claims_from_a_store_that_does_not_answer_the_first_attem
 
 @pytest.mark.parametrize("reached", ["program", "claim"])
 async def test_a_recorder_that_is_only_to_finish_still_does(recorder: Make, reached: str) -> None:
-    it = recorder([{}])
+    # It hangs, so that nothing is on its way when it is killed: on plain files that could not be adopted.
+    it = recorder([{"segments": 3, "then": "hang"}])
     await it.start()
-    await it.until(lambda: it.listed() >= 3)
+    await it.until(lambda: it.listed() == 3)
     await it.kill()
     started = len(it.events("started"))
     await it.start(attempt=2, finish_only=True, finalize_seconds=GRACE_SECONDS)
