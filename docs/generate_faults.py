@@ -26,7 +26,7 @@ GROUPS = {
 
 
 INTRODUCTION = """\
-Each of these is made by a test on a real node, with segments of 2 s, and the recording is then held against what
+Each of these is made by a test on a real node (`make faults`), with segments of 2 s, and the recording is then held against what
 stands here: the state, every gap by the playlist's clock and by a clock in the picture, every segment by its checksum,
 and that all of it decodes. A fault of the Pod, its node or the capture may cost the more, the longer segments are."""
 

@@ -17,7 +17,7 @@ from support.own_rtc import own_rtc
 from support.publishers import publishing, user
 from support.releases import scratch_release
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 SECONDS = 1800
 SHOWN = (user("user1", hue=0, tone=440),)

@@ -14,7 +14,7 @@ from support.publishers import publishing, user
 from support.releases import scratch_release
 from support.store_fault_rows import FULL, KEYS, ROWS, SMALL_SPOOL, STORE, Rules, StorePlace
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 CHANNEL = "store-faults"
 PEOPLE = (user("user1", hue=0, tone=440),)

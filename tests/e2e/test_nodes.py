@@ -18,7 +18,7 @@ from support.kubectl import Kubectl
 from support.publishers import publishing, user
 from support.releases import scratch_release
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 CHANNEL = "faults-nodes"
 PEOPLE = (user("user1", hue=0, tone=440),)

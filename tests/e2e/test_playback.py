@@ -16,6 +16,8 @@ SMALL = {
     "video": {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500},
 }
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
