@@ -1,6 +1,7 @@
 """A recorder to test: its configuration, and the real program as a process with a scripted capture under it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -97,7 +98,9 @@ class RecorderProcess:
         return summary
 
     async def stop(self) -> TerminationSummary:
-        self.send(signal.SIGTERM)
+        # One that only closes what others left may be through before the signal is sent.
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGTERM)
         return await self.ended()
 
     async def kill(self) -> None:
