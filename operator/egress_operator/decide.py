@@ -7,8 +7,7 @@ to carry out after that, in this order, and when to look again.
 Any call may be the first one after a crash: nothing is remembered between calls but what stands in the
 status. A terminal state is never left; states only move forward; one Pod per attempt. docs/operator.md
 holds the table of states, and tests/unit/operator walk through it row by row. Here are the states of a task
-that has a future; how a recorder is stopped is in stopping.py, what
-follows when an attempt is over in endings.py.
+that has a future; how a recorder is stopped is in stopping.py, what follows when an attempt is over in endings.py.
 """
 
 from datetime import datetime
@@ -151,9 +150,7 @@ def _refused(look: Look, refusal: Refusal) -> Decision:
 
 def _with_pod(look: Look, pod: PodView) -> Decision:
     draft, spec = look.draft, look.task.spec
-    draft.set(pod_name=pod.name, pod_uid=pod.uid, pod_phase=pod.phase, node_name=pod.node, retry_at=None)
-    if pod.scheduled or pod.node is not None:
-        draft.condition(ConditionType.POD_SCHEDULED, YES, "Scheduled")
+    look.note_pod(pod)
     live = look.facts.live if look.facts.live and look.facts.live.attempt == look.status.attempt else None
     paused = _paused(look, live)
     if pod.ready:

@@ -223,10 +223,7 @@ def closing(look: Look, verdict: Verdict) -> Decision:
 
 
 def _with_closing_pod(look: Look, verdict: Verdict, pod: PodView, *, left: float) -> Decision:
-    draft = look.draft
-    draft.set(pod_name=pod.name, pod_uid=pod.uid, pod_phase=pod.phase, node_name=pod.node)
-    if pod.scheduled or pod.node is not None:
-        draft.condition(ConditionType.POD_SCHEDULED, ConditionStatus.TRUE, "Scheduled")
+    look.note_pod(pod)
     if look.over(pod):
         return _pronounce(look, verdict, unclosed=_closed_by(look, pod))
     if left <= 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from egress_api.states import State
+from egress_api.states import ConditionStatus, ConditionType, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import EgressTask
 from egress_operator.decision import Action, Decision, DeletePod, Facts, ReleasePod
@@ -64,7 +64,15 @@ class Look:
         self.let_go(self.facts.previous)
         return self.wait(None)
 
-    # What is done to Pods.
+    # What is done with Pods.
+
+    def note_pod(self, pod: PodView) -> None:
+        """Write down which Pod works for the task now, and where."""
+        self.draft.set(
+            pod_name=pod.name, pod_uid=pod.uid, pod_phase=pod.phase, node_name=pod.node, retry_at=None
+        )
+        if pod.scheduled or pod.node is not None:
+            self.draft.condition(ConditionType.POD_SCHEDULED, ConditionStatus.TRUE, "Scheduled")
 
     def delete(self, pod: PodView) -> None:
         """Have a Pod's recorder end in order, if nobody has asked for that yet."""

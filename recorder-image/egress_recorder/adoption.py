@@ -62,7 +62,7 @@ async def adopt_unlisted(
         StoreError: when the store can't be asked.
     """
     listed = {segment.name for segment in earlier.segments}
-    found = [n for n in await store.names() if n.startswith(f"{config.output_name}_") and number_of(n) >= 0]
+    found = [name for name in await store.names() if recording.would_write(name) and number_of(name) >= 0]
     adopted = left = 0
     last = max((number_of(name) for name in listed), default=-1)
     for name in sorted(set(found) - listed, key=number_of):

@@ -34,7 +34,7 @@ from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
 from egress_recorder.control import Wish
 from egress_recorder.ending import Ending
-from egress_recorder.pulse import Patience, Pulse
+from egress_recorder.pulse import Bounds, Pulse
 from egress_recorder.recording import Recording
 from egress_recorder.salvaging import OpenSegments
 from egress_recorder.spool import Spool
@@ -119,7 +119,7 @@ class Following:
         return gone
 
     async def _until_gone(self, capture: CaptureProcess, reason_to_end: Callable[[], Ending | None]) -> Gone:
-        pulse = Pulse(self._patience(), now=self._context.beat())
+        pulse = Pulse(self._bounds(), now=self._context.beat())
         last_word: Ended | None = None
         ending: Ending | None = None
         hung: str | None = None
@@ -269,9 +269,9 @@ class Following:
             self._looked_at_spool = now
             self._spool.make_room()
 
-    def _patience(self) -> Patience:
+    def _bounds(self) -> Bounds:
         config, settings = self._context.config, self._settings
-        return Patience(
+        return Bounds(
             join=config.join_timeout_seconds + settings.join_margin_seconds,
             silent=settings.silent_seconds,
             still=settings.still_seconds,

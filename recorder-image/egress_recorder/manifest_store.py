@@ -9,11 +9,10 @@ from pydantic import ValidationError
 from egress_api.constants import MANIFEST_NAME
 from egress_api.manifest import Manifest
 from egress_api.recorder import RecorderConfig
+from egress_recorder.adoption import FACT_KEY
 from egress_recorder.errors import FencedError, OutputExistsError, StoreUnreachableError
 from egress_recorder.owned_object import OwnedObject
 from egress_recorder.store import Store, StoredObject
-
-_FACT_KEY = "egress"
 
 
 class ManifestStore:
@@ -22,7 +21,7 @@ class ManifestStore:
     def __init__(self, store: Store, config: RecorderConfig) -> None:
         self._store = store
         self._config = config
-        self._fact = (_FACT_KEY, f"manifest-v1;{config.task_uid};{config.attempt}")
+        self._fact = (FACT_KEY, f"manifest-v1;{config.task_uid};{config.attempt}")
         self._object = OwnedObject(
             store, MANIFEST_NAME, content_type="application/json", look=self._look, fact=self._fact
         )
@@ -78,7 +77,7 @@ class ManifestStore:
             return check_ours(found.data, self._config, url=self._store.url)
         except (OutputExistsError, FencedError):
             # A write of this attempt that did not arrive whole: no reason to give the recording up.
-            if found.facts.get(self._fact[0]) == self._fact[1]:
+            if found.facts.get(FACT_KEY) == self._fact[1]:
                 return self._earlier
             raise
 

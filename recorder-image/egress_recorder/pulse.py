@@ -13,7 +13,7 @@ _LONGEST_STEP: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Bounds:
     """Seconds until a capture counts as hung."""
 
     join: float
@@ -30,12 +30,12 @@ class Pulse:
     """What a capture lets us hear of itself.
 
     Args:
-        patience: the bounds.
+        bounds: how long it may fail to do what.
         now: monotonic seconds.
     """
 
-    def __init__(self, patience: Patience, *, now: float) -> None:
-        self._patience = patience
+    def __init__(self, bounds: Bounds, *, now: float) -> None:
+        self._bounds = bounds
         self._last = now
         self._joined = False
         self._frames = -1
@@ -66,14 +66,14 @@ class Pulse:
 
     def hung(self) -> str | None:
         """Return what it fails to do, None while it lives."""
-        patience = self._patience
+        bounds = self._bounds
         if not self._joined:
-            late = self._silent > patience.join
+            late = self._silent > bounds.join
             return f"it neither joined nor gave up for {self._silent:.0f} s" if late else None
-        if self._silent > patience.silent:
+        if self._silent > bounds.silent:
             return f"it said nothing for {self._silent:.0f} s"
-        if self._still > patience.still:
+        if self._still > bounds.still:
             return f"it encoded no frame for {self._still:.0f} s"
-        if self._unclosed > patience.unclosed:
+        if self._unclosed > bounds.unclosed:
             return f"it closed no segment for {self._unclosed:.0f} s"
         return None

@@ -44,11 +44,6 @@ class SpooledSegment:
     gap_reason: GapReason | None = None
     """Why it doesn't continue the one before; None where it does."""
 
-    @property
-    def discontinuity(self) -> bool:
-        """Whether the timeline jumps before it."""
-        return self.gap_reason is not None
-
 
 @dataclass(frozen=True, slots=True)
 class StoredSegment:

@@ -17,17 +17,17 @@ from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
 from egress_recorder.control import Wish
 from egress_recorder.ending import Ending
-from egress_recorder.limits import Patience as FaultPatience
+from egress_recorder.limits import Patience
 from egress_recorder.live import Live
 from egress_recorder.people import People
-from egress_recorder.pulse import Patience, Pulse
+from egress_recorder.pulse import Bounds, Pulse
 from egress_recorder.recording import Recording
 from egress_recorder.settings import Settings
 from egress_recorder.spool import Spool
 from egress_recorder.stop_signal import StopSignal
 from support.recorder import NOW, recorder_config
 
-PATIENCE = Patience(join=30.0, silent=5.0, still=10.0, unclosed=27.0)
+BOUNDS = Bounds(join=30.0, silent=5.0, still=10.0, unclosed=27.0)
 CLOSED = SegmentClosed(path="seg_000000.ts", index=0, duration=4.0, started_at=0.0)
 
 
@@ -39,7 +39,7 @@ class Watched:
     """A capture's pulse, a tenth of a second at a time."""
 
     def __init__(self) -> None:
-        self.pulse = Pulse(PATIENCE, now=0.0)
+        self.pulse = Pulse(BOUNDS, now=0.0)
         self.now = 0.0
 
     def passes(self, seconds: float, *, paused: bool = False) -> None:
@@ -150,7 +150,7 @@ def test_why_time_is_missing_behind_a_broken_capture(reason: EndReason, gap: Gap
 
 
 def test_a_fault_may_last_until_patience_is_over_and_then_anew() -> None:
-    patience = FaultPatience(seconds=10.0)
+    patience = Patience(seconds=10.0)
     assert [patience.lasts(now=now) for now in (100.0, 105.0, 109.9, 110.0)] == [True, True, True, False]
     assert patience.tries == 4
     patience.worked()

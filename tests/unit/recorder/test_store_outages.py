@@ -225,15 +225,21 @@ async def let_it_fail(world: World, proxy: Proxy, row: Row) -> None:
             assert world.recording.pending_bytes > 0
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_store_that_fails_while_there_is_recorded_gets_everything_later(
-    make_world: Callable[..., World], proxy: Proxy, s3: S3Server, player: Player, row: Row
-) -> None:
+async def begun(make_world: Callable[..., World], proxy: Proxy, row: Row) -> World:
+    """Record a little into a store that works, then have it fail."""
     world = make_world(**dict(row.options))
     await world.start()
     world.record(3)
     await until(lambda: world.recording.listed == 3)
     await proxy.set(row.rule)
+    return world
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_a_store_that_fails_while_there_is_recorded_gets_everything_later(
+    make_world: Callable[..., World], proxy: Proxy, s3: S3Server, player: Player, row: Row
+) -> None:
+    world = await begun(make_world, proxy, row)
     world.record(6)
     await let_it_fail(world, proxy, row)
     if row.then != "goes on":
@@ -251,11 +257,7 @@ async def test_a_store_that_fails_while_there_is_recorded_gets_everything_later(
 async def test_a_store_that_fails_while_there_is_finished_gets_everything_before_the_end(
     make_world: Callable[..., World], proxy: Proxy, s3: S3Server, player: Player, row: Row
 ) -> None:
-    world = make_world(**dict(row.options))
-    await world.start()
-    world.record(3)
-    await until(lambda: world.recording.listed == 3)
-    await proxy.set(row.rule)
+    world = await begun(make_world, proxy, row)
     world.record(4)
     finishing = asyncio.create_task(world.finish())
     await let_it_fail(world, proxy, row)
