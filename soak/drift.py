@@ -15,8 +15,8 @@ from bench import ROOT
 from soak import windows
 from soak.long import by_person, words_of
 from soak.outcome import Outcome
-from soak.place import SoakError, place, until_recording
-from soak.watching import Watching
+from soak.place import SoakError, place
+from soak.watching import watch
 from soak.windows import Window
 from support import recording
 from support.publishers import user
@@ -45,10 +45,8 @@ def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     ]
     with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
         with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 900):
-            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 1800})
-            until_recording(here, task)
-            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-            watching = Watching(place=here, task=task, say=say)
+            watching = watch(here, CHANNEL, longest=int(seconds) + 1800, say=say)
+            task = watching.task
             watching.until(seconds)
             here.stop(task)
             here.tasks.until_state(task, "STOPPED", seconds=END_SECONDS)

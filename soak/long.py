@@ -9,8 +9,8 @@ import numpy as np
 
 from soak import windows
 from soak.outcome import Outcome
-from soak.place import place, until_recording
-from soak.watching import Reading, Watched, Watching
+from soak.place import place
+from soak.watching import Reading, Watched, watch
 from soak.windows import Window
 from support import recording
 from support.publishers import two_users
@@ -36,10 +36,8 @@ def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
     seconds, people = minutes * 60, two_users()
     with tempfile.TemporaryDirectory(prefix="egress-soak-") as folder:
         with place(tag) as here, here.people(CHANNEL, people, seconds=seconds + 1800):
-            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(seconds) + 3600})
-            until_recording(here, task)
-            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-            watching = Watching(place=here, task=task, say=say)
+            watching = watch(here, CHANNEL, longest=int(seconds) + 3600, say=say)
+            task = watching.task
             watching.until(seconds)
             asked = watching.now
             here.stop(task)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from soak.outcome import Outcome
-from soak.place import SoakError, place, until_recording
-from soak.watching import Reading, Watching
+from soak.place import SoakError, place
+from soak.watching import Reading, watch
 from support import recording, store_faults
 from support.publishers import two_users
 from support.recording import Recording
@@ -29,10 +29,8 @@ def run(*, minutes: float, tag: str, say: Callable[[str], None]) -> Outcome:
         with place(tag, faulty_store=True) as here, here.people(CHANNEL, people, seconds=length + 900):
             if here.faults is None:
                 raise SoakError("the place has no store that can fail")
-            task = here.record(CHANNEL, limits={"maxDurationSeconds": int(length) + 1800})
-            until_recording(here, task)
-            say(f"task {task} records in {here.tasks.kubectl.namespace}; servers in {here.servers}")
-            watching = Watching(place=here, task=task, say=say)
+            watching = watch(here, CHANNEL, longest=int(length) + 1800, say=say)
+            task = watching.task
             watching.until(BEFORE_SECONDS)
             say(f"the store is away for {away:.0f} s")
             here.faults.set(store_faults.DOWN)

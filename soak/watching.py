@@ -14,7 +14,7 @@ from bench import cost
 from bench.tasks import BenchError
 from obstore.exceptions import BaseError
 
-from soak.place import APP, OUTPUT, Place, SoakError, described
+from soak.place import APP, OUTPUT, Place, SoakError, described, until_recording
 from support import recording_playlist
 from support.kubectl import KubectlError
 from support.recording_fetch import open_store
@@ -143,3 +143,11 @@ class Watching:
             f" {reading.cores:.2f} cores, attempt {reading.status.get('attempt')},"
             f" {reading.status.get('lostSeconds') or 0:g} s lost"
         )
+
+
+def watch(place: Place, channel: str, *, longest: int, say: Callable[[str], None]) -> Watching:
+    """Record a channel, for so many seconds at the longest, and begin to follow it once it records."""
+    task = place.record(channel, limits={"maxDurationSeconds": longest})
+    until_recording(place, task)
+    say(f"task {task} records in {place.tasks.kubectl.namespace}; servers in {place.servers}")
+    return Watching(place=place, task=task, say=say)

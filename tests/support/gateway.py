@@ -66,6 +66,14 @@ class Admin:
     def delete_task(self, name: str) -> None:
         self.server.request("DELETE", f"{self.tasks_path}/{name}")
 
+    def remake_task(self, name: str, *, app_id: str) -> None:
+        """Delete a task and give its name to a new one, perhaps of another app's."""
+        old = self.task(name)
+        self.delete_task(name)
+        spec = {**old["spec"], "appId": app_id}
+        fresh = {"apiVersion": old["apiVersion"], "kind": old["kind"], "spec": spec}
+        self.create(self.tasks_path, {**fresh, "metadata": {"name": name}})
+
 
 def give_rights(server: ApiServer, namespace: str) -> Path:
     """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""

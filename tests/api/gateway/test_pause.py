@@ -195,11 +195,7 @@ async def test_another_apps_task_is_as_unknown_as_none(
 async def test_a_pause_is_for_the_task_that_has_the_name_now(
     gateway: Client, admin: Admin, task: str, app_id: str, status: int
 ) -> None:
-    old = admin.task(task)
-    admin.delete_task(task)
-    spec = {**old["spec"], "appId": app_id}
-    fresh = {"apiVersion": old["apiVersion"], "kind": old["kind"], "spec": spec}
-    admin.create(admin.tasks_path, {**fresh, "metadata": {"name": task}})
+    admin.remake_task(task, app_id=app_id)
     answer = await gateway.patch(f"{START}/{task}", json=update(pause=True))
     assert answer.status == status
     assert admin.task(task)["spec"]["pause"] is (status == 200)

@@ -79,11 +79,7 @@ async def test_a_stop_is_for_the_task_that_has_the_name_now(
     gateway: Client, admin: Admin, task: str, app_id: str, status: int
 ) -> None:
     """The gateway may still know the old task when its name belongs to a new one, even to another app's."""
-    old = admin.task(task)
-    admin.delete_task(task)
-    spec = {**old["spec"], "appId": app_id}
-    fresh = {"apiVersion": old["apiVersion"], "kind": old["kind"], "spec": spec}
-    admin.create(admin.tasks_path, {**fresh, "metadata": {"name": task}})
+    admin.remake_task(task, app_id=app_id)
     answer = await gateway.post(f"{START}/{task}/stop", json=STOP)
     assert answer.status == status
     assert admin.task(task)["spec"]["stop"] is (status == 200)
