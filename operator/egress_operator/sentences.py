@@ -47,7 +47,7 @@ def stopping_sentence(status: EgressTaskStatus) -> str:
     """Return what is the case while a recorder that was told to end is left alone."""
     trouble = store_trouble(status)
     if not trouble:
-        return "the recorder has ended the recording and is uploading the rest"
+        return "the recorder is ending the recording and uploading the rest"
     waits = f", {size(status.pending_bytes)} wait" if status.pending_bytes else ""
     return (
         f"the recording has ended, but uploads fail ({trouble}){waits}: the recorder stays until everything is "

@@ -1,8 +1,9 @@
 """How a running recorder is ended as the user asked. Pure.
 
-In: a `Look` at a task whose stop is asked for and whose Pod runs. Out: a `Decision`. A Pod is deleted at once, and
-its grace period is time enough, unless its uploads fail: then the recorder is told to end and is left alone until
-everything is stored, for its spool goes with its Pod. What it was told stands on the Pod.
+In: a `Look` at a task whose stop is asked for and whose Pod runs. Out: a `Decision`. A recorder that records is told to
+end and left alone until everything is stored: a deleted Pod has its grace period and no more, its spool goes with it, and
+whether the store will answer for so long nobody knows. What it was told stands on the Pod. One that has not joined yet,
+can't be told or doesn't heed is deleted.
 """
 
 from typing import Final
@@ -12,7 +13,7 @@ from egress_api.states import ConditionType, Reason, State
 from egress_operator.decision import Decision, TellPod
 from egress_operator.look import Look
 from egress_operator.pod_state import PodView
-from egress_operator.sentences import stopping_sentence, store_trouble
+from egress_operator.sentences import stopping_sentence
 
 UNANSWERED_SECONDS: Final = 60.0
 """A recorder that has not answered for so long is not left alone any longer."""
@@ -31,7 +32,8 @@ def stop_recorder(look: Look, pod: PodView, *, live: LiveReport | None) -> Decis
         pod: the recorder's; it has not ended.
         live: the recorder's report, if it has sent one.
     """
-    stays = not pod.deleting and (pod.told_to_stop or _is_worth_waiting_for(look, pod))
+    records = pod.can_be_told_to_stop and look.draft.holds(ConditionType.RECORDING)
+    stays = not pod.deleting and (pod.told_to_stop or records)
     if not stays or _does_not_heed(look, pod, live):
         message = "the recorder is ending the recording and uploading the rest"
         look.draft.state(State.STOPPING, Reason.STOPPING, message)
@@ -41,15 +43,6 @@ def stop_recorder(look: Look, pod: PodView, *, live: LiveReport | None) -> Decis
     if not pod.told_to_stop:
         look.actions.append(TellPod(pod=pod, stop_since=look.now))
     return look.wait(_CHECK_SECONDS)
-
-
-def _is_worth_waiting_for(look: Look, pod: PodView) -> bool:
-    # The condition, not the report: an operator that has just started has none yet.
-    return (
-        pod.can_be_told_to_stop
-        and look.draft.holds(ConditionType.RECORDING)
-        and bool(store_trouble(look.status))
-    )
 
 
 def _does_not_heed(look: Look, pod: PodView, live: LiveReport | None) -> bool:

@@ -6,13 +6,13 @@ each test waits for its row's outcome.
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.fault_rows import NOBODY, OWN_RTC, OWN_RTC_APP, PEOPLE, ROWS
-from support.faults import SMALL, Fault, Outcome, Place, running
+from support.faults import SMALL, Fault, Outcome, Place, PlaceOf, running
 from support.own_rtc import own_rtc
 from support.publishers import publishing, user
 from support.releases import scratch_release
@@ -23,6 +23,7 @@ SECONDS = 1800
 SHOWN = (user("user1", hue=0, tone=440),)
 MOVED = (*SHOWN, user("user2", hue=220, tone=880))
 """One of them goes away; a channel that all have left is closed."""
+CHANNEL = "faults"
 RELEASE = {
     "operator": {"settings": {"pollSeconds": 1}},
     "recorder": SMALL,
@@ -30,31 +31,30 @@ RELEASE = {
 }
 
 
-def places(stack: ExitStack, wanted: set[str], *, folder: Path) -> dict[str, Place]:
-    """Set up an operator of its own, and the channels that the picked rows need."""
-    channels = {"": ("faults", SHOWN), PEOPLE: ("faults-people", MOVED)}
-    there = {
-        name: stack.enter_context(publishing(channel, people, duration_seconds=SECONDS))
-        for name, (channel, people) in channels.items()
-        if name in wanted
-    }
-    rtc = stack.enter_context(own_rtc("faults", SHOWN, seconds=SECONDS)) if OWN_RTC in wanted else None
+def places(stack: ExitStack, wanted: set[str], *, folder: Path) -> PlaceOf:
+    """Set up an operator of its own, and what the picked rows need; those that need it get people of their own."""
+    people = (
+        stack.enter_context(publishing(CHANNEL, SHOWN, duration_seconds=SECONDS)) if "" in wanted else None
+    )
+    rtc = stack.enter_context(own_rtc(CHANNEL, SHOWN, seconds=SECONDS)) if OWN_RTC in wanted else None
     sources = {"sources": {"apps": {OWN_RTC_APP: {"kind": "livekit", "url": rtc.url}}}} if rtc else {}
     tasks = stack.enter_context(scratch_release(values={**RELEASE, **sources}))
-    found = {
-        name: Place(
-            tasks=tasks,
-            channel=channels[name][0],
-            people=channels[name][1],
-            folder=folder,
-            publishers=publishers,
-        )
-        for name, publishers in there.items()
+    there = {
+        "": Place(tasks=tasks, channel=CHANNEL, people=SHOWN, folder=folder, publishers=people),
+        NOBODY: Place(tasks=tasks, channel="faults-nobody", people=(), folder=folder),
+        OWN_RTC: Place(tasks=tasks, channel=CHANNEL, people=SHOWN, folder=folder, rtc=rtc),
     }
-    found[NOBODY] = Place(tasks=tasks, channel="faults-nobody", people=(), folder=folder)
-    if rtc:
-        found[OWN_RTC] = Place(tasks=tasks, channel="faults", people=SHOWN, folder=folder, rtc=rtc)
-    return found
+
+    @contextmanager
+    def place_of(fault: Fault) -> Iterator[Place]:
+        if fault.place != PEOPLE:
+            yield there[fault.place]
+            return
+        channel = f"faults-{fault.name.replace(' ', '-')}"
+        with publishing(channel, MOVED, duration_seconds=SECONDS) as own:
+            yield Place(tasks=tasks, channel=channel, people=MOVED, folder=folder, publishers=own)
+
+    return place_of
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def outcomes(
     ]
     with ExitStack() as stack:
         wanted = {fault.place for fault in picked}
-        there = places(stack, wanted, folder=tmp_path_factory.mktemp("faults"))
-        yield stack.enter_context(running(picked, lambda fault: there[fault.place]))
+        place_of = places(stack, wanted, folder=tmp_path_factory.mktemp("faults"))
+        yield stack.enter_context(running(picked, place_of))
 
 
 @pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)

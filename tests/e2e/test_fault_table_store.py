@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def outcomes(
         large = setting_up.submit(place, stack, "faults-large", folder=folder, recorder={})
         small = setting_up.submit(place, stack, "faults-small", folder=folder, recorder=SMALL_SPOOL)
         places = {False: large.result(), True: small.result()}
-        futures = stack.enter_context(running(first, lambda _: places[False], at_once=AT_ONCE))
+        futures = stack.enter_context(running(first, lambda _: nullcontext(places[False]), at_once=AT_ONCE))
         pool = stack.enter_context(ThreadPoolExecutor(1))
         others = {fault.name: pool.submit(run_fault, fault, places[True]) for fault in [*then, *last]}
         yield {**futures, **others}

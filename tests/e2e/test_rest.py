@@ -4,13 +4,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from egress_api.names import task_name
 from support.bad_starts import BAD_STARTS, BadStart
-from support.e2e import APP, Answer, Gateway, Tasks, until
+from support.e2e import APP, Answer, Gateway, Tasks, request_id, until
+from support.store import fetch_task
 
 StartBody = Callable[..., dict[str, Any]]
 CALLERS = 16
@@ -162,3 +164,27 @@ def test_a_recording_may_be_stopped_twice(
     ended = tasks.until_state(task, "STOPPED", seconds=60)
     assert ended["status"]["reason"] == "StopRequested"
     assert gateway.status(task).body["payload"]["files"] == ["file_output.m3u8"]
+
+
+def test_a_recording_is_paused_and_goes_on(
+    gateway: Gateway, tasks: Tasks, recording: Callable[..., str], tmp_path: Path
+) -> None:
+    task = recording()
+    until("the first file", lambda: gateway.status(task).body["payload"]["files"], seconds=30)
+    for paused, reason in ((True, "Paused"), (False, "Recording")):
+        body = {"request_id": request_id(), "payload": {"pause": paused}}
+        answer = gateway.call("PATCH", f"/egress/v1/{APP}/tasks/{task}", body)
+        assert answer.status == 200, answer.body
+        until(
+            f"its reason is {reason}",
+            lambda reason=reason: gateway.status(task).body["payload"]["reason"] == reason,
+            seconds=20,
+        )
+    gateway.stop(task)
+    tasks.until_state(task, "STOPPED", seconds=60)
+    payload = gateway.status(task).body["payload"]
+    assert [gap["reason"] for gap in payload["gaps"]] == ["Paused"]
+    assert payload["lost_seconds"] == 0
+    result = fetch_task(task, tmp_path / task)
+    assert result.problems() == []
+    assert [entry.discontinuity for entry in result.playlist.entries].count(True) == 1

@@ -7,15 +7,20 @@ tools. Each function fails where there was nothing to break, and waits for nothi
 import json
 import signal
 import time
+from datetime import datetime
 from functools import cache
 
 from egress_api.constants import RECORDER_CONTAINER, TASK_LABEL
 from egress_cluster import engine
 from egress_cluster.cluster import Cluster
+from support.e2e import until
 from support.faults import Run
-from support.kubectl import cluster_settings
+from support.kubectl import Kubectl, cluster_settings
 
 DRAIN_SECONDS = 60
+KNOWN_SECONDS = 60
+"""The tests' cluster takes a silent node for lost after 16 s."""
+ALL = Kubectl(namespace="default")
 CAPTURE = "egress_recorder.capture"
 SEND = """
 import os, pathlib, sys
@@ -121,6 +126,21 @@ def drain(run: Run) -> None:
 def cut_power(run: Run) -> None:
     """End the Pod's node at once, with all that runs on it."""
     cluster().cut_power(node_of(run))
+
+
+def known_lost(node: str) -> float:
+    """Wait until the cluster knows that a node is gone, and return the Unix second in which it came to know."""
+
+    def since() -> float:
+        conditions = ALL.get("node", node)["status"]["conditions"]
+        ready = next(each for each in conditions if each["type"] == "Ready")
+        return (
+            datetime.fromisoformat(ready["lastTransitionTime"]).timestamp()
+            if ready["status"] == "Unknown"
+            else 0.0
+        )
+
+    return until(f"the cluster knows that {node} is gone", since, seconds=KNOWN_SECONDS)
 
 
 def freeze_node(run: Run) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from egress_api.constants import TASK_LABEL
+from support import cluster_api
 from support.kubectl import Kubectl
 
 T = TypeVar("T")
@@ -41,12 +42,14 @@ def until(what: str, probe: Callable[[], T | None], *, seconds: float, every: fl
 
 @dataclass(frozen=True)
 class Tasks:
-    """The tasks of a namespace, as kubectl shows them."""
+    """The tasks of a namespace, as the API has them."""
 
     kubectl: Kubectl = field(default_factory=lambda: Kubectl(namespace=NAMESPACE))
 
     def find(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return an object, or None where there is none."""
+        if kind == "egresstask":
+            return cluster_api.task(self.kubectl.kubeconfig, self.kubectl.namespace, name)
         text = self.kubectl.run("get", kind, name, "--ignore-not-found", "-o", "json")
         return json.loads(text) if text.strip() else None
 
@@ -62,7 +65,12 @@ class Tasks:
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """Return a task's recorder Pods."""
-        return self.all_of("pod", selector=f"{TASK_LABEL}={name}")
+        kubectl = self.kubectl
+        return cluster_api.pods(kubectl.kubeconfig, kubectl.namespace, selector=f"{TASK_LABEL}={name}")
+
+    def every(self) -> list[dict[str, Any]]:
+        """Return all tasks."""
+        return cluster_api.tasks(self.kubectl.kubeconfig, self.kubectl.namespace)
 
     def until_state(self, name: str, *states: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until a task is in one of the states, and return it; an end in another fails at once."""

@@ -4,13 +4,15 @@ Whoever adds a row adds a promise: docs/recordings.md shows them all.
 """
 
 import signal
+import time
 from dataclasses import replace
 from typing import Any
 
 from egress_api.states import GapReason
 from support import breaking
-from support.e2e import until
-from support.faults import Expected, Fault, Run
+from support.e2e import APP, until
+from support.faults import OUTPUT, Expected, Fault, Run
+from support.store import put
 
 CAPTURE_SECONDS = 3.0
 """A new capture joins within that; what the old one had written is kept."""
@@ -26,29 +28,21 @@ LOST_SECONDS = 45.0
 within 15 s of that."""
 
 PEOPLE, NOBODY, OWN_RTC, SPARE = "people", "nobody", "own-rtc", "spare"
-"""Places: people who are told what to do, a channel without anybody, an RTC server of its own, a node of its own."""
+"""Places: people of the row's own, who are told what to do; a channel without anybody, an RTC server of its own, a node
+of its own."""
 OWN_RTC_APP = "own-rtc"
 
+DROPPED_SECONDS = 30.0
+STILL_SECONDS = 12.0
+"""A picture that has stood for 5 s is dimmed."""
+IN_STEP_AFTER = 10.0
+"""Seconds in which sound and picture are looked at, once somebody is back."""
+ONE_SEGMENT = 1.0
 RESTARTED = Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS)
-REPLACED = Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS)
-
-
-def both(run: Run) -> None:
-    """Take the operator and the gateway away, and kill the capture meanwhile."""
-    breaking.kill_programs(run)
-    breaking.signal_capture(run, signal.SIGKILL)
-
-
-def programs_and_pod(run: Run) -> None:
-    """Take the operator and the gateway away, and delete the Pod meanwhile."""
-    breaking.kill_programs(run)
-    breaking.delete_pod(run)
-
-
-def programs_and_recorder(run: Run) -> None:
-    """Take the operator and the gateway away, and kill the recorder meanwhile."""
-    breaking.kill_programs(run)
-    breaking.kill_recorder(run)
+REPLACED = Expected(
+    attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS, segments_lost=ONE_SEGMENT
+)
+LOST = replace(REPLACED, lost_seconds=LOST_SECONDS)
 
 
 def twice(run: Run) -> None:
@@ -128,6 +122,28 @@ def restart_rtc(run: Run) -> None:
     run.place.rtc.restart()
 
 
+def drop(run: Run) -> None:
+    """Have somebody's computer say nothing for half a minute, as a laptop that is shut."""
+    people = run.place.publishers
+    assert people is not None
+    people.act("user1", f"drop={DROPPED_SECONDS:g}")
+    people.wait_for("back", ["user1"], timeout_seconds=DROPPED_SECONDS + 30)
+
+
+def stand_still(run: Run) -> None:
+    """Have somebody's picture stand still until it is dimmed, and for a while longer."""
+    people = run.place.publishers
+    assert people is not None
+    people.act("user1", "freeze")
+    run.records(run.recorded() + STILL_SECONDS)
+    people.act("user1", "thaw")
+
+
+def take_the_name(task: str) -> None:
+    """Put a playlist where the task would write its own."""
+    put(f"{APP}/{task}/{OUTPUT}.m3u8", b"#EXTM3U\n")
+
+
 def come_and_go(run: Run) -> None:
     """Have somebody stand still, go, and come back with a picture of another size and codec."""
     people = run.place.publishers
@@ -137,10 +153,24 @@ def come_and_go(run: Run) -> None:
         run.records(run.recorded() + 2)
 
 
+def drain(run: Run) -> None:
+    """Drain the node: the loss is known before it comes."""
+    run.known_since = time.time()
+    breaking.drain(run)
+
+
+def cut_power(run: Run) -> None:
+    """End the node, and wait until the cluster knows."""
+    node = breaking.node_of(run)
+    breaking.cut_power(run)
+    run.known_since = breaking.known_lost(node)
+
+
 def vanish(run: Run) -> None:
     """Have the node stand still until another has taken over, then come back with the old recorder on it."""
     node = breaking.node_of(run)
     breaking.freeze_node(run)
+    run.known_since = breaking.known_lost(node)
     run.until("it is replaced", lambda status: status.get("attempt") == 2, seconds=REPLACED_LATE_SECONDS)
     run.until_state("PROCESSING", seconds=REPLACED_LATE_SECONDS)
     run.records(run.recorded() + 2)
@@ -149,6 +179,18 @@ def vanish(run: Run) -> None:
 
 def nothing(_: Run) -> None:
     """Make no fault: the row is about an end that comes by itself."""
+
+
+def without_programs(fault: Fault) -> Fault:
+    """Give the row in which operator and gateway are killed with it."""
+
+    def make(run: Run) -> None:
+        breaking.kill_programs(run)
+        fault.make(run)
+
+    return replace(
+        fault, name=f"{fault.name}, operator killed", says=f"{fault.says}; operator and gateway are killed with it", make=make
+    )  # fmt: skip
 
 
 def row(name: str, says: str, make: Any, expected: Expected | None = None, **more: Any) -> Fault:
@@ -178,22 +220,26 @@ POD = [
     row("Pod deleted as it joins", "The Pod is deleted in the moment it begins to record", as_it_joins,
         REPLACED, before=0),
 ]  # fmt: skip
+WITHOUT_PROGRAMS = {"capture killed", "capture crashes", "capture hangs", "recorder killed", "Pod deleted", "Pod deleted at once", "Pod evicted"}  # fmt: skip
 PROGRAMS = [
     row("operator killed", "Operator and gateway are killed", breaking.kill_programs),
-    row("operator and capture killed", "Operator, gateway and the capture process are killed together", both, RESTARTED),
-    row("operator killed, Pod deleted", "Operator and gateway are killed, and the Pod is deleted", programs_and_pod, REPLACED),
-    row("operator and recorder killed", "Operator, gateway and the recorder's container are killed together",
-        programs_and_recorder, REPLACED),
-]  # fmt: skip
+    *(without_programs(fault) for fault in [*CAPTURE, *POD] if fault.name in WITHOUT_PROGRAMS),
+]
 SOURCE = [
     row("RTC server restarted", "The RTC server is killed and starts again: everybody is away until they are back in the channel",
-        restart_rtc, place=OWN_RTC, app=OWN_RTC_APP, away=True),
+        restart_rtc, place=OWN_RTC, app=OWN_RTC_APP, away=True, after=IN_STEP_AFTER),
     row("people come and go", "Somebody's picture stands still, goes, and comes back with another size and codec",
-        come_and_go, place=PEOPLE, away=True),
+        come_and_go, place=PEOPLE, away=True, after=IN_STEP_AFTER),
+    row("publisher drops out", f"Nothing comes from somebody for {DROPPED_SECONDS:g} s, then they are back",
+        drop, place=PEOPLE, away=True, after=IN_STEP_AFTER),
+    row("picture stands still", "Somebody's picture stands still until it is dimmed (`frozenPicture: dimmed`)",
+        stand_still, place=PEOPLE, away=True, after=IN_STEP_AFTER, spec={"frozenPicture": "dimmed"}),
 ]  # fmt: skip
 ENDS = [
     row("stopped as it starts", "Stop, before the recorder has joined", stop_at_once,
         Expected(reason="StoppedBeforeStart", recording=False), before=0, after=0),
+    row("the name is taken", "Something that is not the task's own lies where it would write", nothing,
+        Expected(state="FAILED", reason="OutputExists", recording=False), before=0, after=0, prepare=take_the_name),
     row("stopped without a recorder", "Stop, while the Pod is being replaced", stop_while_replaced,
         replace(REPLACED, gaps_maybe=True, cut_short=True), after=0),
     row("killed while it stops", "Stop, and the recorder's container is killed at once", kill_while_stopping,
@@ -216,13 +262,13 @@ PAUSES = [
         Expected(gaps=(GapReason.PAUSED,))),
 ]  # fmt: skip
 NODES = [
-    row("node drained", "The node is drained", breaking.drain, REPLACED, place=SPARE),
-    row("node loses power", "The node loses power", breaking.cut_power,
-        Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=LOST_SECONDS), place=SPARE),
+    row("node drained", "The node is drained", drain, REPLACED, place=SPARE),
+    row("node loses power", "The node loses power", cut_power,
+        LOST, place=SPARE),
     row("node vanishes and comes back", "The node is cut off, and comes back when it has been replaced",
-        vanish,
-        Expected(attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=LOST_SECONDS), place=SPARE),
+        vanish, LOST, place=SPARE),
 ]  # fmt: skip
+NODES += [without_programs(fault) for fault in NODES[:2]]
 """One after the other: there is one such node."""
 
 ROWS = [*CAPTURE, *POD, *PROGRAMS, *SOURCE, *ENDS, *PAUSES]

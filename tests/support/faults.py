@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from egress_api.constants import API_VERSION, ATTEMPT_LABEL, KIND, TOKEN_KEY
 from egress_api.states import GapReason
 from support.e2e import APP, Tasks, request_id, until
 from support.own_rtc import OwnRtc
 from support.publishers import Publishers, recorder_token
-from support.recording import Recording
+from support.recording import Recording, av_offsets
 from support.recording_clock import clock_problems, gap_problems
 from support.seen import POLL_SECONDS, Seen, seen_in
 from support.store import fetch_task, recorded_seconds
 
-AT_ONCE = 4
+AT_ONCE = 3
 """Recordings beside one another: so many of these small ones leave a node with two cores some air."""
 VIDEO = {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500}
 SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
@@ -36,6 +38,11 @@ HOLE_SECONDS = 0.5
 CLOCK_SECONDS = 0.5
 """By which a segment's middle picture may be late or early against the others: four recorders share two cores, and
 a capture that joins then lets sound and picture wait the longer for what comes late."""
+IN_STEP_SECONDS = 0.08
+"""By which sound and picture may be apart in the end: the middle of the last so many flashes."""
+FLASHES = 7
+IN_FLIGHT_SECONDS = 1.0
+"""What a recorder has in its mixers and its encoder is no segment yet, and the newest one is on its way to the store."""
 ROUNDING_SECONDS = 0.1
 GOES_ON_SECONDS = 90
 END_SECONDS = 120
@@ -64,6 +71,8 @@ class Expected:
     """Whether its end may be missing: nothing is recorded behind it, so no gap can tell."""
     recording: bool = True
     """Whether there is one: a closed playlist with every segment that it lists."""
+    segments_lost: float | None = None
+    """So many of what had been recorded before the fault are lost at most, in lengths of a segment; None: not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,9 @@ class Fault:
     place: str = ""
     """Which of the test's places it needs, where one is not enough."""
     away: bool = False
-    """Whether people may be out of the picture meanwhile; at the end all must be back."""
+    """Whether people may be out of the picture meanwhile, or stand still; at the end all must be back, and in step."""
+    prepare: Callable[[str], None] = lambda _: None
+    """What is there before there is a task, whose name it gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +121,10 @@ class Place:
         return seen_in(self.tasks.kubectl.namespace)
 
 
+PlaceOf = Callable[[Fault], contextlib.AbstractContextManager[Place]]
+"""Sets up where a row runs, or finds it; left when the row is over."""
+
+
 @dataclass(kw_only=True)
 class Run:
     """A task that a fault is made in, as its row sees it."""
@@ -119,6 +134,8 @@ class Run:
     task: str
     faulty_since: float = 0.0
     """Unix seconds at which the fault was begun to be made."""
+    known_since: float = 0.0
+    """Unix seconds at which the cluster knew of it, where a row asked."""
 
     @property
     def tasks(self) -> Tasks:
@@ -182,6 +199,7 @@ class Outcome:
     task: str
     status: dict[str, Any]
     faulty_since: float
+    known_since: float
     recording: Recording | None
 
     def problems(self) -> list[str]:
@@ -197,7 +215,20 @@ class Outcome:
                 self.recording, people=people, tolerance=CLOCK_SECONDS, away=self.fault.away
             )
             found += self._files(self.recording)
+            found += self._early(self.recording)
+            if self.fault.away:
+                found += step_problems(self.recording, people=people)
         return found
+
+    def _early(self, recording: Recording) -> Iterator[str]:
+        """Count what had been recorded already when the fault was made, and is missing."""
+        allowed = self.fault.expected.segments_lost
+        gaps = recording.manifest.gaps if recording.manifest else []
+        if allowed is None or not gaps:
+            return
+        lost = self.faulty_since - gaps[0].started_at.timestamp()
+        if lost > allowed * SEGMENT_SECONDS + IN_FLIGHT_SECONDS:
+            yield f"{lost:.2f} s that had been recorded are lost, promised were at most {allowed:g} segments"
 
     def _ending(self) -> Iterator[str]:
         expected = self.fault.expected
@@ -232,14 +263,30 @@ class Outcome:
             )
 
 
+def step_problems(recording: Recording, *, people: Sequence[Person]) -> Iterator[str]:
+    """Hold sound against picture at the end: whoever went and came back must be in step again."""
+    for identity, offsets in av_offsets(recording, people=people).items():
+        last = offsets.each[-FLASHES:]
+        if len(last) < FLASHES:
+            yield f"{identity}: only {len(last)} flashes with a beep"
+        elif abs(apart := float(np.median(last))) > IN_STEP_SECONDS:
+            at = float(offsets.at[-FLASHES])
+            yield f"{identity}: from {at:.1f} s on the sound is {apart * 1000:+.0f} ms behind the picture"
+
+
 @contextlib.contextmanager
 def running(
-    faults: Sequence[Fault], place_of: Callable[[Fault], Place], *, at_once: int = AT_ONCE
+    faults: Sequence[Fault], place_of: PlaceOf, *, at_once: int = AT_ONCE
 ) -> Iterator[dict[str, "Future[Outcome]"]]:
     """Run rows beside one another, in their order; each outcome by its row's name, as soon as there is one."""
+
+    def run(fault: Fault) -> Outcome:
+        with place_of(fault) as place:
+            return run_fault(fault, place)
+
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="fault")
     try:
-        yield {fault.name: pool.submit(run_fault, fault, place_of(fault)) for fault in faults}
+        yield {fault.name: pool.submit(run, fault) for fault in faults}
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -274,6 +321,7 @@ def run_fault(fault: Fault, place: Place) -> Outcome:
         task=run.task,
         status=ended["status"],
         faulty_since=run.faulty_since,
+        known_since=run.known_since,
         recording=fetch_task(run.task, folder, app=fault.app) if fault.expected.recording else None,
     )
 
@@ -288,6 +336,7 @@ def goes_on(fault: Fault, status: dict[str, Any]) -> bool:
 def begin(fault: Fault, place: Place) -> Run:
     """Make the row's task, with a token of its own."""
     name = f"t{request_id()}"
+    fault.prepare(name)
     token = recorder_token(place.channel, identity=name)
     secret = {
         "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""The table of states: a stop while the store fails. The plain stop is in operator_rows.py, ends in operator_end_rows.py."""
+"""The table of states: a stop of a recorder that records. Ends are in operator_end_rows.py."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -64,13 +64,13 @@ def _telling_rows() -> Iterator[Row]:
         does="tell 1 to stop",
     )
     yield Row(
-        when="stop is asked for after uploads have failed",
-        task=task(_failing(RECORDING), stop=True),
+        when="stop is asked for, and all is well",
+        task=task(RECORDING, stop=True),
         pod=untold(),
         facts=Facts(live=live()),
         state=State.STOPPING,
         reason="Stopping",
-        does="delete 1",
+        does="tell 1 to stop",
     )
     yield Row(
         when="stop is asked for while uploads fail, of a Pod that an older operator made",

@@ -46,7 +46,8 @@ def clock_problems(
         recording: what was recorded.
         people: who showed their clock.
         tolerance: by which a segment's middle picture may be off that constant.
-        away: whether people may be out of the picture for whole segments; in the last one they must be there.
+        away: whether people may be out of the picture for whole segments, or stand still in it; in the last one
+            they must be there, and move.
     """
     watched = recording.watch(people)
     found: list[str] = []
@@ -59,7 +60,10 @@ def clock_problems(
         if not -tolerance <= latency <= LATENCY_LIMIT_SECONDS:
             found.append(f"{identity}'s clock is {latency * 1000:+.0f} ms behind the playlist's all along")
         for part in recording.parts:
-            late = _lateness(sightings, watched.walls, _frames(part, watched.times))
+            frames = _frames(part, watched.times)
+            if away:
+                frames &= ~_still(sightings, watched.times)
+            late = _lateness(sightings, watched.walls, frames)
             if away and not len(late) and part is not recording.parts[-1]:
                 continue
             found += _segment(part.entry.name, identity, late, latency=latency, tolerance=tolerance)
@@ -150,6 +154,18 @@ def _frames(part: "Part", times: Floats) -> Any:
     """Tell which frames of the recording are a segment's."""
     own = part.frame_times()
     return (times >= own[0] - 1e-6) & (times <= own[-1] + 1e-6)
+
+
+def _still(sightings: Sightings, times: Floats) -> Any:
+    """Tell which frames show a picture that has stood for longer than a busy machine would hold it."""
+    read = np.flatnonzero(sightings.stamps != NO_STAMP)
+    still = np.zeros(len(times), dtype=bool)
+    if len(read):
+        stamps, when = sightings.stamps[read], times[read]
+        changed = np.append(True, stamps[1:] != stamps[:-1])
+        since = when[np.maximum.accumulate(np.where(changed, np.arange(len(read)), 0))]
+        still[read] = when - since > STRAY_SECONDS
+    return still
 
 
 def _lateness(sightings: Sightings, walls: Floats, frames: Any) -> Floats:

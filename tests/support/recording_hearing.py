@@ -52,6 +52,8 @@ class Offsets:
     """How much later a person's beeps are than their flashes, in seconds (negative: earlier)."""
 
     each: Floats
+    at: Floats
+    """Media seconds of each."""
 
     @property
     def median(self) -> float:
@@ -109,14 +111,12 @@ def tones(recording: "Recording", *, people: Sequence[Any]) -> dict[str, list[bo
 def av_offsets(recording: "Recording", *, people: Sequence[Any]) -> dict[str, Offsets]:
     """Return by how much each person's sound is behind their picture."""
     seen, heard = flashes(recording, people=people), beeps(recording, people=people)
-    return {
-        person.identity: Offsets(each=_paired(seen[person.identity], heard[person.identity]))
-        for person in people
-    }
+    return {person.identity: _paired(seen[person.identity], heard[person.identity]) for person in people}
 
 
-def _paired(seen: Floats, heard: Floats) -> Floats:
-    if not len(heard):
-        return np.empty(0)
+def _paired(seen: Floats, heard: Floats) -> Offsets:
+    if not len(heard) or not len(seen):
+        return Offsets(each=np.empty(0), at=np.empty(0))
     nearest = np.array([heard[np.abs(heard - moment).argmin()] - moment for moment in seen])
-    return nearest[np.abs(nearest) < PAIRING_SECONDS] if len(nearest) else nearest
+    belong = np.abs(nearest) < PAIRING_SECONDS
+    return Offsets(each=nearest[belong], at=seen[belong])

@@ -1,7 +1,6 @@
 """What tasks' statuses say, asked for once for all who wait.
 
-In: a namespace. Out: statuses, at most half a poll old. Each kubectl costs a tenth of a second of a core: with one for
-each who waits, the tests would take the cores that the recordings need.
+In: a namespace. Out: statuses, at most half a poll old.
 """
 
 import threading
@@ -29,7 +28,7 @@ class Seen:
         with self._lock:
             if self._at < time.monotonic() - POLL_SECONDS / 2:
                 self._at = time.monotonic()
-                found = self._tasks.all_of("egresstask")
+                found = self._tasks.every()
                 self._statuses = {each["metadata"]["name"]: each.get("status", {}) for each in found}
             return self._statuses.get(task, {})
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from egress_api.states import GapReason
 from egress_cluster.deploy import STORE_SECRET
-from support import store_faults
+from support import breaking, store_faults
+from support.fault_rows import REPLACED
 from support.faults import Expected, Fault, Place, Run
 from support.store_faults import FaultsInCluster, Rule
 
@@ -29,6 +30,8 @@ KUBELET_SECONDS = 120.0
 OVER_SECONDS = 10.0
 """Beyond a Pod's grace period."""
 LOOK_SECONDS = 0.5
+SLOW = Rule("slow", bytes_per_second=6_000)
+"""A tenth of what these recordings make."""
 
 Status = dict[str, Any]
 
@@ -95,6 +98,25 @@ def stop_without_a_store(run: Run) -> None:
             seconds=grace + 3 * OVER_SECONDS,
         )
         assert "deletionTimestamp" not in run.pod()["metadata"], "its Pod was deleted, not told to stop"
+
+
+def delete_while_uploading(run: Run) -> None:
+    """Delete the Pod while what it has recorded waits, and let the store be as fast as before once it is ending."""
+    assert isinstance(run.place, StorePlace)
+    pod = run.pod_name()
+    with run.place.rules.also(run, SLOW):
+        run.until("bytes wait", lambda status: status.get("pendingBytes", 0))
+        breaking.delete_pod(run)
+        run.until("it is told to end", lambda _: ending(run, pod))
+
+
+def ending(run: Run, name: str) -> bool:
+    """Tell whether a Pod is being deleted, or gone already."""
+    return all(
+        "deletionTimestamp" in pod["metadata"]
+        for pod in run.tasks.pods(run.task)
+        if pod["metadata"]["name"] == name
+    )
 
 
 def lose_the_key(run: Run) -> None:
@@ -189,7 +211,13 @@ STORE = [
     Fault(
         name="store slow",
         says="The store takes less than is recorded",
-        make=fails(Rule("slow", bytes_per_second=6_000), waits=False),
+        make=fails(SLOW, waits=False),
+    ),
+    Fault(
+        name="Pod deleted while it uploads",
+        says="The Pod is deleted while the store takes less than is recorded",
+        make=delete_while_uploading,
+        expected=REPLACED,
     ),
     Fault(
         name="store down",

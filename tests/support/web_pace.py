@@ -90,13 +90,14 @@ def sound_offsets(
     times, walls = watched.times[read], np.round(watched.walls[read] * 1000).astype(np.int64)
     apart = (walls - stamps[read] + MODULUS // 2) % MODULUS - MODULUS // 2
     late = times - (walls - apart) / 1000
-    each = []
+    each, at = [], []
     for beep in beeps(recording, people=[person])[person.identity]:
         around = np.abs(times - beep) < AROUND_SECONDS
         if around.any():
             instant = beep - float(late[around].mean())
             each.append(instant - round(instant))
-    return Offsets(each=np.array(each))
+            at.append(beep)
+    return Offsets(each=np.array(each), at=np.array(at))
 
 
 def first_and_last(recording: "Recording") -> tuple[int, int]:

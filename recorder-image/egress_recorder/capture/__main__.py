@@ -49,7 +49,8 @@ def main() -> None:
         events.emit(Ended(reason=error.reason, message=error.message))
         sys.exit(error.reason.exit_code)
 
-    pauses = Pauses(paused=config.paused)
+    # A page is shown before it is recorded; people are seen a moment after one has joined them.
+    pauses = Pauses(paused=config.paused, empty=config.page is None)
 
     async def run() -> EndReason:
         from egress_recorder.capture.session import record  # noqa: PLC0415 - GStreamer takes 0.2 s to import

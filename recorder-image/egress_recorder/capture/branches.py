@@ -61,6 +61,8 @@ class VideoFeed:
         """Called by the mixer with the height, in pixels, at which the picture is shown."""
         self.on_slot: Callable[[int], None] = lambda _slot: None
         """Told by a screen's source which slot of the recording its next picture is for."""
+        self.shown_from: int | None = None
+        """The first picture's running time, in nanoseconds."""
         self.seen_at: int | None = None
         """When the newest picture came, in nanoseconds of CLOCK_MONOTONIC."""
         self.dimmed = False
@@ -85,6 +87,7 @@ class VideoFeed:
                 turned = ("identity", "90r", "180", "90l")[shape.rotation]
                 self.bin.get_by_name("flip").set_property("video-direction", turned)
                 self.shape = shape
+                self.shown_from = pts if self.shown_from is None else self.shown_from
                 self.on_shape()
             return pts
 

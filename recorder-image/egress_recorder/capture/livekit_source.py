@@ -160,6 +160,7 @@ class LiveKitSource:
         )
         room.on("reconnected", self._subscribe_all)
         self._subscribe_all()
+        stage.await_pictures(self._cameras_on())
         self._keeping_step = asyncio.ensure_future(self._keep_in_step())
 
     async def leave(self) -> None:
@@ -181,6 +182,15 @@ class LiveKitSource:
             self._on_joined(participant)
             for publication in list(participant.track_publications.values()):
                 self._on_published(publication, participant)
+
+    def _cameras_on(self) -> int:
+        """Count those who are to be seen and show something."""
+        return sum(
+            publication.kind == rtc.TrackKind.KIND_VIDEO and not publication.muted
+            for participant in self._room.remote_participants.values()
+            if self._wanted(participant.identity)
+            for publication in participant.track_publications.values()
+        )
 
     def _on_joined(self, participant: Any) -> None:
         identity = participant.identity

@@ -27,6 +27,8 @@ from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTime
 
 EVEN_TOLERANCE = 15 * MILLISECOND
 DIM_CHECK_SECONDS = 0.5
+FIRST_PICTURES_SECONDS = 2.0
+"""From the join until the pictures of all whose camera is on; whoever is later comes into a recording that runs."""
 
 
 class Mixer:
@@ -41,6 +43,10 @@ class Mixer:
         self._feeds: dict[str, Feed] = {}
         self._numbers = itertools.count(1)
         self._stills: StillFrames | None = None
+        self._awaited: int | None = None
+        """Pictures without which it is not worth beginning; None before that is known, and once it is over."""
+        self.on_shown: Callable[[int], None] = lambda _at: None
+        """Called once with the instant of CLOCK_MONOTONIC, in nanoseconds, from which there is something to show."""
         self.on_broken: Callable[[str], None] = lambda _name: None
         """Called with a feed's name after its branch has failed and has been removed."""
         self._dimming: asyncio.TimerHandle | None = None
@@ -97,6 +103,12 @@ class Mixer:
         feed = AudioFeed(name=name, bin_=bin_, timeline=timeline)
         self._attach(feed, self._audiomixer.request_pad_simple("sink_%u"))
         return feed
+
+    def await_pictures(self, count: int) -> None:
+        """Wait for so many people's first pictures, and not for long, before anything counts as recorded."""
+        self._awaited = count
+        self._loop.call_later(FIRST_PICTURES_SECONDS, self._shown, time.monotonic_ns)
+        self._look_for_first_pictures()
 
     def remove(self, feed: Feed) -> None:
         """Take a feed out; the others move up."""
@@ -165,3 +177,16 @@ class Mixer:
             ):  # fmt: skip
                 feed.pad.set_property(name, value)
             feed.on_cell(place.height)
+        self._look_for_first_pictures()
+
+    def _look_for_first_pictures(self) -> None:
+        begins = [
+            feed.shown_from for feed in self._feeds.values() if isinstance(feed, VideoFeed) and feed.shape
+        ]
+        if self._awaited is not None and len(begins) >= self._awaited:
+            self._shown(lambda: self.base_time + max((at for at in begins if at is not None), default=0))
+
+    def _shown(self, at: Callable[[], int]) -> None:
+        if self._awaited is not None:
+            self._awaited = None
+            self.on_shown(at())

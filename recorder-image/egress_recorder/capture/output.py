@@ -19,6 +19,7 @@ from typing import Any
 from egress_recorder.capture.config import LEFT_OUT_FILES, CaptureConfig
 from egress_recorder.capture.errors import DiskFull, PipelineError
 from egress_recorder.capture.events import Event, Stats, Warned
+from egress_recorder.capture.filling import HoleFiller
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.mpegts import salvage
 from egress_recorder.capture.pauses import Pauses
@@ -63,10 +64,11 @@ class Output:
         """Says how many pictures were left out on purpose."""
         self.on_branch_error: Callable[[str], None] = lambda _name: None
         self.first_frame: asyncio.Future[float] = loop.create_future()
-        """Done with the first encoded frame: the unix time of the recording's zero."""
+        """Done with the first encoded frame that is not empty: its unix time."""
         self._wall_at_zero: float | None = None
         self._frames = 0
         self._first_pts: int | None = None
+        self._begun = False
         self._last_pts = 0
         self._eos_pads: set[str] = set()
         self._bus_eos = False
@@ -76,6 +78,8 @@ class Output:
             emit=emit, wall_clock=self.wall_clock, frame_duration=SECOND // config.frame_rate
         )
         self._opened: list[bool] = []
+        into_encoder = self.pipeline.get_by_name("raw-video").get_static_pad("src")
+        self._filler = HoleFiller(into_encoder, frame_rate=config.frame_rate, emit=emit)
         PauseSplitter(self.pipeline, pauses, emit=emit, wall_clock=self.wall_clock)
         self._watch_pads()
 
@@ -141,7 +145,8 @@ class Output:
         if self._first_pts is None:
             return Stats(frames=0, dropped=0)
         due = round((self._last_pts - self._first_pts) * self._config.frame_rate / SECOND) + 1
-        return Stats(frames=self._frames, dropped=max(0, due - self._frames - self.left_out()))
+        frames = self._frames - self._filler.filled
+        return Stats(frames=self._frames, dropped=max(0, due - frames - self.left_out()))
 
     def _rescue(self, name: str) -> None:
         """Count in the segment that was not closed: a transport stream needs no trailer to be played."""
@@ -219,6 +224,8 @@ class Output:
         self.ledger.frame(running_time)
         if self._first_pts is None:
             self._first_pts = running_time
+        if not self._begun and self._pauses.shows(running_time):
+            self._begun = True
             at = round(self.wall_clock(running_time), 6)
             self._loop.call_soon_threadsafe(self.first_frame.set_result, at)
         return Gst.PadProbeReturn.OK

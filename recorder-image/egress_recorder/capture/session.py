@@ -43,7 +43,7 @@ async def record(
         if await _unless(stop, source.join()):
             # Until the last event: while it closes and leaves, it still is to be heard from.
             reporter = asyncio.ensure_future(_report(output, emit))
-            await _play(config, source, output, emit=emit, stop=stop)
+            await _play(config, source, output, pauses=pauses, emit=emit, stop=stop)
     except CaptureError as error:
         reason, message = error.reason, error.message
     except Exception as error:
@@ -62,6 +62,7 @@ async def _play(
     source: Source,
     output: Output,
     *,
+    pauses: Pauses,
     emit: Callable[[Event], None],
     stop: asyncio.Event,
 ) -> None:
@@ -69,6 +70,7 @@ async def _play(
     mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
     output.on_branch_error = mixer.branch_failed
     output.left_out = lambda: mixer.left_out
+    mixer.on_shown = lambda at: pauses.filled(at=at)
     last_instant: int | None = None
     try:
         await output.start()

@@ -246,3 +246,11 @@ class Stillness:
 def refresh_rate(frame_rate: int) -> int:
     """Give the refresh rate for a recording's frame rate: the rate itself, or the first multiple that is not slow."""
     return frame_rate * -(-SLOWEST_HZ // frame_rate) if frame_rate < SLOWEST_HZ else frame_rate
+
+
+def missing_slots(last: int, following: int, *, frame_rate: int, hole: int) -> list[int]:
+    """Give the running times that pictures between two would have; none where the hole is no longer than `hole`."""
+    if following - last <= hole:
+        return []
+    first, end = round(last * frame_rate / SECOND) + 1, round(following * frame_rate / SECOND)
+    return [slot * SECOND // frame_rate for slot in range(first, end)]

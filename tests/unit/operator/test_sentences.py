@@ -69,7 +69,7 @@ def test_a_stop_that_the_store_holds_up_says_what_waits_for_how_long_and_what_ca
         "the recording has ended, but uploads fail (StoreRefused), 1.9MiB wait: the recorder stays until everything is "
         "stored, at most 60 minutes; to give it up, delete the task"
     )
-    assert _stopped(live()) == "the recorder has ended the recording and is uploading the rest"
+    assert _stopped(live()) == "the recorder is ending the recording and uploading the rest"
 
 
 def test_a_pause_is_said() -> None:

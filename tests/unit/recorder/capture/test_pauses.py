@@ -57,6 +57,32 @@ def test_a_recording_that_begins_paused_has_nothing_to_split_and_keeps_nothing()
     assert pauses.kept(31 * FRAME)
 
 
+def test_what_comes_before_there_is_something_to_show_is_not_kept() -> None:
+    pauses = Pauses(empty=True)
+    assert play(pauses, frames=10) == []
+    pauses.filled(at=BASE + SECOND)
+    pauses.filled(at=BASE + 2 * SECOND)
+    assert play(pauses, frames=30, start=10) == [31]
+    assert (pauses.kept(30 * FRAME), pauses.kept(31 * FRAME)) == (False, True)
+    assert (pauses.shows(30 * FRAME), pauses.shows(31 * FRAME)) == (False, True)
+
+
+def test_what_shows_something_from_the_first_picture_on_is_not_split() -> None:
+    pauses = Pauses(empty=True)
+    pauses.filled(at=BASE - SECOND)
+    assert play(pauses, frames=30) == []
+    assert pauses.kept(0)
+
+
+def test_a_pause_that_ends_before_there_is_something_to_show_keeps_nothing_yet() -> None:
+    pauses = Pauses(paused=True, empty=True)
+    pauses.wish(False, at=BASE + SECOND)
+    assert play(pauses, frames=60) == []
+    assert not pauses.paused
+    pauses.filled(at=BASE + 2 * SECOND)
+    assert play(pauses, frames=30, start=60) == [61]
+
+
 def test_a_wish_from_before_the_first_picture_counts_from_it_on_and_splits_nothing() -> None:
     pauses = Pauses()
     pauses.wish(True, at=BASE - SECOND)

@@ -1,4 +1,4 @@
-from egress_recorder.capture.timing import MILLISECOND, SECOND, AudioTimeline, VideoTimeline
+from egress_recorder.capture.timing import MILLISECOND, SECOND, AudioTimeline, VideoTimeline, missing_slots
 
 BASE = 1000 * SECOND
 HALF_SLOT = SECOND // 60
@@ -137,3 +137,14 @@ def test_sound_is_placed_earlier_by_what_the_encoder_puts_in_front() -> None:
 
 def test_sound_never_begins_before_the_recording() -> None:
     assert AudioTimeline(base_time=BASE, sample_rate=48000).stamp(samples=960, now=BASE)[0] == 0
+
+
+def test_a_hole_is_filled_slot_by_slot_and_a_short_one_is_left() -> None:
+    frame = SECOND // 30
+    assert missing_slots(29 * frame, 44 * frame, frame_rate=30, hole=SECOND // 2) == []
+    filled = missing_slots(29 * frame, 59 * frame, frame_rate=30, hole=SECOND // 2)
+    assert filled == [slot * SECOND // 30 for slot in range(30, 59)]
+
+
+def test_a_recording_of_one_picture_a_second_has_no_holes() -> None:
+    assert missing_slots(SECOND, 2 * SECOND, frame_rate=1, hole=SECOND // 2) == []
