@@ -31,6 +31,8 @@ from support.store_faults import FaultsInCluster
 APP = "soak"
 OUTPUT = "recording"
 STORE_PORT = 7070
+CPU = "300m"
+"""What the people and each server ask for, more than they need: what else runs on the node must not slow a clock down."""
 SERVERS_SECONDS = 90
 JOIN_SECONDS = 120
 
@@ -108,6 +110,7 @@ class Place:
             image=recorder_image(self.tag),
             namespace=self.servers,
         )
+        pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": CPU}}
         pod["spec"]["containers"][0]["env"].append({"name": "LIVEKIT_URL", "value": self.livekit_url})
         kubectl.apply(*publishers.support_objects(namespace=self.servers), pod)
         try:
@@ -171,6 +174,8 @@ def server_objects(namespace: str) -> list[dict[str, Any]]:
             for port in document["spec"]["ports"]:
                 port.pop("nodePort", None)
         if document["kind"] == "Deployment":
+            for container in document["spec"]["template"]["spec"]["containers"]:
+                container["resources"] = {"requests": {"cpu": CPU}}
             for volume in document["spec"]["template"]["spec"]["volumes"]:
                 if volume.pop("hostPath", None):
                     volume["emptyDir"] = {}
