@@ -25,7 +25,7 @@ _MARGIN_SHARE: Final = 0.2
 _LAST_WORDS_SHARE: Final = 0.3
 """Of the margin, kept back for the exit itself."""
 _HURRY_SECONDS: Final = 3.0
-"""For the last lists when nobody wants to wait."""
+"""For the uploads that run, and again for the last lists, when nobody wants to wait."""
 
 _ANOTHER_MAY_RECORD_MORE: Final = frozenset({Reason.STOP_REQUESTED, Reason.MAX_DURATION_REACHED})
 
@@ -51,7 +51,7 @@ class Finalizing:
             return ending, False
         self._uploader.hurry()
         margin = min(_MARGIN_SECONDS, self._config.finalize_seconds * _MARGIN_SHARE)
-        while self._recording.pending and self._seconds_left() > margin:
+        while self._recording.pending and self._may_upload(margin):
             if self._uploader.fatal is not None or uploading.done():
                 break
             await self._tick()
@@ -67,6 +67,11 @@ class Finalizing:
         if error is not None:
             return self._unclosed(ending, error), False
         return ending, lost == 0
+
+    def _may_upload(self, margin: float) -> bool:
+        if self._stop.hurried_at is not None:
+            return self._clock.monotonic() < self._stop.hurried_at + _HURRY_SECONDS
+        return self._seconds_left() > margin
 
     def _seconds_left(self) -> float:
         if self._stop.hurry:
