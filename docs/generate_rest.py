@@ -15,6 +15,8 @@ from egress_gateway.errors import ProblemKind
 from egress_gateway.settings import Settings
 
 PAGE = Path(__file__).parent / "rest.md"
+_OBJECTS = {"auth": "mode `none`", "pages": "no rules"}
+"""Defaults of settings that are JSON objects."""
 
 
 def field_rows() -> list[str]:
@@ -40,7 +42,7 @@ def setting_rows() -> list[str]:
     """Return the table of the gateway's settings."""
     rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "no rules" if name == "pages" else str(field.default) or "empty"
+        default = _OBJECTS.get(name) or str(field.default) or "empty"
         rows.append(f"| `EGRESS_GATEWAY_{name.upper()}` | {default} | {field.description} |")
     return rows
 

@@ -33,7 +33,9 @@ def main() -> None:
             )
         sys.exit(_MISUSE)
     except SettingsError as error:
-        sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_PAGES is not JSON: {error.__cause__ or error}\n")
+        # Its words name the field; of the value, which can be long, only the place is told.
+        field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "…").upper()
+        sys.stderr.write(f"egress-gateway: EGRESS_GATEWAY_{field} is not JSON: {error.__cause__ or error}\n")
         sys.exit(_MISUSE)
     configure_logs(settings.log_level)
     disable_created_metrics()  # when each series began is of no use, and doubles them
@@ -47,7 +49,11 @@ def main() -> None:
 async def _serve(settings: Settings) -> None:
     told = _listen_for_signals()
     cluster = await Cluster.connect(settings)
-    app = create_app(cluster, settings)
+    try:
+        app = create_app(cluster, settings)
+    except ConfigError:
+        await cluster.close()
+        raise
     runner = Runner(
         app,
         head_seconds=settings.request_seconds,
@@ -70,10 +76,13 @@ async def _serve(settings: Settings) -> None:
             cluster=cluster.host,
             namespace=cluster.namespace,
         )
-        log.warning(
-            "nobody is asked who they are (auth mode: none): whoever reaches this port can record; "
-            "keep it inside the cluster"
-        )
+        if settings.auth.open:
+            log.warning(
+                "nobody is asked who they are (auth mode: none): whoever reaches this port can record; "
+                "keep it inside the cluster, or set gateway.auth.modes"
+            )
+        else:
+            log.info("callers are asked who they are", auth_modes=settings.auth.modes)
         await told.wait()
         log.info("shutting down", drain_seconds=settings.drain_seconds)
         app[HEALTH].draining = True

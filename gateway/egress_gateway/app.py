@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from egress_gateway.auth.guard import Gate, guard
+from egress_gateway.auth.modes import modes_of
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
@@ -25,7 +27,11 @@ WATCH = web.AppKey("watch", TaskWatch)
 
 
 def create_app(cluster: Cluster, settings: Settings) -> web.Application:
-    """Return the gateway: it watches from its start on, and closes `cluster` at its end."""
+    """Return the gateway: it watches from its start on, and closes `cluster` at its end.
+
+    Raises:
+        ConfigError: when a mode of authentication can't work as it is set up.
+    """
     metrics = Metrics()
     cache = TaskCache(stale_seconds=settings.stale_seconds)
     watch = TaskWatch(cluster, cache, metrics=metrics)
@@ -40,18 +46,27 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
         body_seconds=settings.request_seconds,
     )
 
-    app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
+    modes = modes_of(settings.auth, cluster)
+    gate = Gate(modes, metrics=metrics)
+    app = web.Application(
+        middlewares=[observe(metrics), guard(gate)], client_max_size=settings.max_body_bytes
+    )
     app.add_routes([*routes.table(), *health.table()])
     app[HEALTH] = health
     app[CACHE] = cache
     app[WATCH] = watch
 
     async def watching(_: web.Application) -> AsyncIterator[None]:
-        running = asyncio.create_task(watch.run(), name="watch")
+        running = [
+            asyncio.create_task(watch.run(), name="watch"),
+            *(asyncio.create_task(mode.follow(), name=f"auth-{mode.name}") for mode in modes),
+        ]
         yield
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        for task in running:
+            task.cancel()
+        for task in running:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await cluster.close()
 
     app.cleanup_ctx.append(watching)

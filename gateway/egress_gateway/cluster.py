@@ -1,6 +1,6 @@
-"""The API server, seen from the gateway: seven calls on EgressTasks and Secrets, dicts in and out.
+"""The API server, seen from the gateway: calls on EgressTasks and Secrets, and reviews; dicts in and out.
 
-Only what the gateway's Role allows stands here. Every call is safe to repeat (names are given, not
+Only what the gateway's rights allow stands here. Every call is safe to repeat (names are given, not
 generated), so one that died with its connection is sent once more.
 """
 
@@ -103,6 +103,10 @@ class Cluster:
     async def create_secret(self, resource: dict[str, Any]) -> None:
         """Create a Secret; what comes back is not looked at."""
         await self._json("POST", self._secrets, body=resource)
+
+    async def create_review(self, path: str, resource: dict[str, Any]) -> dict[str, Any]:
+        """Ask the API server about a token or a right, and return its answer; nothing is stored."""
+        return await self._json("POST", path, body=resource)
 
     async def list_tasks(self, *, continue_token: str = "") -> dict[str, Any]:
         """Return one page of an EgressTaskList."""

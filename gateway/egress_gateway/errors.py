@@ -28,6 +28,8 @@ class ConfigError(GatewayError):
 class ProblemKind(StrEnum):
     """The kinds of problem that a caller can meet; docs/rest.md says what to do about each."""
 
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
     MALFORMED_JSON = "malformed-json"
     INVALID_BODY = "invalid-body"
     INVALID_PATH = "invalid-path"
@@ -43,6 +45,7 @@ class ProblemKind(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
     INTERNAL = "internal"
+    AUTH_UNAVAILABLE = "auth-unavailable"
     UNAVAILABLE = "unavailable"
     QUOTA_EXCEEDED = "quota-exceeded"
     NOT_SET_UP = "not-set-up"
@@ -65,6 +68,16 @@ class ProblemKind(StrEnum):
 
 
 _KINDS = {
+    ProblemKind.UNAUTHENTICATED: (
+        HTTPStatus.UNAUTHORIZED,
+        "The caller is not known",
+        "No credentials, or none that are valid; `detail` says which are taken. See [auth.md](auth.md).",
+    ),
+    ProblemKind.FORBIDDEN: (
+        HTTPStatus.FORBIDDEN,
+        "The caller may not do this",
+        "The credentials are valid, but not for this app or this call. Call another app, or have the administrator allow it.",
+    ),
     ProblemKind.MALFORMED_JSON: (
         HTTPStatus.BAD_REQUEST,
         "The body is not JSON",
@@ -135,6 +148,11 @@ _KINDS = {
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "The gateway made a mistake",
         "A mistake in the gateway: please report it, with the log's lines of this `request_id`.",
+    ),
+    ProblemKind.AUTH_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "It can't be told just now who calls",
+        "The API server or the identity provider can't be asked about the credentials. Send the same request again.",
     ),
     ProblemKind.UNAVAILABLE: (
         HTTPStatus.SERVICE_UNAVAILABLE,

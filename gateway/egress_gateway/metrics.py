@@ -62,6 +62,12 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.auth_checks = Counter(
+            "egress_gateway_auth_checks",
+            "Callers who were asked who they are: allowed, forbidden, unauthenticated, or undecided.",
+            ("outcome",),
+            registry=self.registry,
+        )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(
             {"version": version("egress-operator")}
         )

@@ -27,6 +27,7 @@ class Trace:
     """What is known about a request for its log line; handlers fill it in as they learn it."""
 
     request_id: str
+    caller: str | None = None
     app_id: str | None = None
     task_id: str | None = None
     problem: str | None = None
@@ -36,7 +37,7 @@ TRACE = web.RequestKey("trace", Trace)
 
 
 def observe(metrics: Metrics) -> Middleware:
-    """Return the one middleware of the gateway."""
+    """Return the outermost middleware of the gateway."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -82,7 +83,12 @@ def _route(request: web.Request) -> str:
 
 
 def _write(request: web.Request, trace: Trace, *, status: int, seconds: float) -> None:
-    known = {"app_id": trace.app_id, "task_id": trace.task_id, "problem": trace.problem}
+    known = {
+        "caller": trace.caller,
+        "app_id": trace.app_id,
+        "task_id": trace.task_id,
+        "problem": trace.problem,
+    }
     write = log.debug if request.path in _QUIET else log.info
     with structlog.contextvars.bound_contextvars(
         request_id=trace.request_id, **{key: value for key, value in known.items() if value}

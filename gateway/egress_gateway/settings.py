@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
+from egress_gateway.auth.settings import AuthSettings
 
 
 class LogLevel(StrEnum):
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
         15,
         gt=0,
         description="In which a request's head must have come, and then its body; slower is cut off.",
+    )
+    auth: AuthSettings = Field(
+        default_factory=AuthSettings,
+        description="Who may call, as JSON: {modes, apiKeys, jwt, kubernetes}; [auth.md](auth.md) has it all.",
     )
     pages: AppPageRules = Field(
         default_factory=AppPageRules,

@@ -4,7 +4,9 @@ The gateways get exactly the rights that the chart gives them (charts/egress-ope
 """
 
 import asyncio
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import yaml
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
@@ -26,7 +29,8 @@ from egress_api.constants import GROUP, PLURAL, VERSION
 from egress_cluster.apiserver import ApiServer
 from egress_gateway.app import CACHE, create_app
 from egress_gateway.cluster import Cluster
-from egress_gateway.settings import Settings
+from egress_gateway.logs import configure_logs
+from egress_gateway.settings import LogLevel, Settings
 
 RIGHTS = Path(__file__).resolve().parents[2] / "charts/egress-operator/files/rights.yaml"
 
@@ -208,3 +212,18 @@ def poll(probe: Callable[[], bool], what: str, *, seconds: float = 10) -> None:
     while not probe():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.02)
+
+
+@contextmanager
+def written_logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Log as the process does; give what returns what has been logged."""
+    root, written = logging.getLogger(), io.StringIO()
+    before, level = root.handlers[:], root.level
+    configure_logs(LogLevel.DEBUG, stream=written)
+    try:
+        yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    finally:
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+        root.handlers[:] = before
+        root.setLevel(level)

@@ -7,6 +7,15 @@ from pathlib import Path
 
 import pytest
 
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: only
+clusters: [{name: only, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: only, user: {}}]
+contexts: [{name: only, context: {cluster: only, user: only}}]
+"""
+
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "EGRESS"))}
@@ -36,7 +45,13 @@ def test_a_pod_without_a_token_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "high"), ("LOG_LEVEL", "loud"), ("SHUTDOWN_SECONDS", "-1"), ("PAGES", "{default")],
+    [
+        ("PORT", "high"),
+        ("LOG_LEVEL", "loud"),
+        ("SHUTDOWN_SECONDS", "-1"),
+        ("PAGES", "{default"),
+        ("AUTH", "{modes"),
+    ],
 )
 def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
     ended = run(**{f"EGRESS_GATEWAY_{name}": value})
@@ -49,3 +64,21 @@ def test_a_rule_for_pages_that_is_wrong_is_named_with_its_place() -> None:
     ended = run(EGRESS_GATEWAY_PAGES='{"apps": {"a": {"ports": [0]}}}')
     assert ended.returncode == 2
     assert "EGRESS_GATEWAY_PAGES: apps.a.ports.0: " in ended.stderr
+
+
+def test_authentication_that_cannot_work_is_refused_with_its_place() -> None:
+    ended = run(EGRESS_GATEWAY_AUTH='{"modes": ["jwt"]}')
+    assert ended.returncode == 2
+    assert "egress-gateway: EGRESS_GATEWAY_AUTH: " in ended.stderr
+    assert "mode jwt needs jwt.issuer" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_api_keys_without_a_secret_are_refused(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    auth = '{"modes": ["apiKeys"], "apiKeys": {"folder": "/nowhere"}}'
+    ended = run(EGRESS_GATEWAY_AUTH=auth, KUBECONFIG=str(kubeconfig))
+    assert ended.returncode == 2
+    assert "mount the Secret with the keys at /nowhere" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,141 @@
+"""The gate in front of every call: who is it, may they, and not too often.
+
+In: a request. Out: the handler's answer, or a problem: 401 (who are you), 403 (not that app, not that deed), 429
+(slower), 503 (can't tell just now). Nothing of a request's body is read here.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from egress_gateway.auth.verdicts import (
+    Allowed,
+    Call,
+    Credentials,
+    Forbidden,
+    Mode,
+    Undecided,
+    Unknown,
+)
+from egress_gateway.errors import ProblemError, ProblemKind
+from egress_gateway.logs import get_logger
+from egress_gateway.metrics import Metrics
+from egress_gateway.middleware import TRACE
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Nobody is asked there: the kubelet and Prometheus have no credentials of ours, and no app is told of."""
+API_KEY_HEADER: Final = "X-API-Key"
+_RETRY_SECONDS = 5
+_CHALLENGE = 'Bearer realm="egress"'
+
+log = get_logger(__name__)
+
+
+class Gate:
+    """The modes that are on; with none of them everybody may pass."""
+
+    def __init__(self, modes: Sequence[Mode], *, metrics: Metrics) -> None:
+        self._modes = modes
+        self._metrics = metrics
+        self._hint = ", or ".join(mode.hint for mode in modes)
+
+    async def admit(self, credentials: Credentials, call: Call) -> str | None:
+        """Return who calls, None where nobody is asked.
+
+        Raises:
+            ProblemError: when no mode lets the call through.
+        """
+        if not self._modes:
+            return None
+        unknown: list[str] = []
+        forbidden: list[Forbidden] = []
+        undecided: list[Undecided] = []
+        for mode in self._modes if credentials.given else ():
+            match await mode.check(credentials, call):
+                case Allowed(caller):
+                    self._metrics.auth_checks.labels("allowed").inc()
+                    return caller
+                case Forbidden() as verdict:
+                    forbidden.append(verdict)
+                case Undecided(reason=reason) as verdict:
+                    log.warning("it can't be told who calls", mode=mode.name, reason=reason)
+                    undecided.append(verdict)
+                case Unknown(detail):
+                    unknown += [detail] if detail else []
+        if undecided:
+            self._metrics.auth_checks.labels("undecided").inc()
+            raise ProblemError(
+                ProblemKind.AUTH_UNAVAILABLE,
+                f"{undecided[0].detail}; send the same request again",
+                headers={"Retry-After": str(_RETRY_SECONDS)},
+            )
+        if forbidden:
+            self._metrics.auth_checks.labels("forbidden").inc()
+            log.info(
+                "a caller may not do this", caller=forbidden[0].caller, app_id=call.app_id, verb=call.verb
+            )
+            raise ProblemError(ProblemKind.FORBIDDEN, forbidden[0].detail)
+        self._metrics.auth_checks.labels("unauthenticated").inc()
+        raise self._who(unknown, given=credentials.given)
+
+    def _who(self, unknown: Sequence[str], *, given: bool) -> ProblemError:
+        told = "; ".join(unknown) or "the credentials are not of a kind that is taken here"
+        if not given:
+            told = "this gateway asks who calls"
+        challenge = f'{_CHALLENGE}, error="invalid_token"' if given else _CHALLENGE
+        return ProblemError(
+            ProblemKind.UNAUTHENTICATED,
+            f"{told}. Send {self._hint}.",
+            headers={hdrs.WWW_AUTHENTICATE: challenge},
+        )
+
+
+def guard(gate: Gate) -> Middleware:
+    """Return the middleware; it goes inside the one that writes down what happened."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        match = request.match_info
+        resource = match.route.resource
+        if match.http_exception is not None or resource is None or resource.canonical in OPEN_PATHS:
+            return await handler(request)
+        # A path without an app that is not open on purpose fails here, rather than let everybody in.
+        call = Call(app_id=match["app_id"], verb=verb_of(request.method, resource.canonical))
+        request[TRACE].caller = await gate.admit(credentials_of(request), call)
+        return await handler(request)
+
+    return middleware
+
+
+def credentials_of(request: web.Request) -> Credentials:
+    """Return what the headers say; a header that stands there twice says nothing."""
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
+    keys = request.headers.getall(API_KEY_HEADER, [])
+    return Credentials(
+        bearer=token.strip() if scheme.lower() == "bearer" and token.strip() else None,
+        api_key=keys[0].strip() if len(keys) == 1 and keys[0].strip() else None,
+    )
+
+
+def verb_of(method: str, path: str) -> str:
+    """Return Kubernetes' word for a call, as a Role has it.
+
+    Args:
+        method: of HTTP.
+        path: as the route is declared, `{task_id}` and all.
+    """
+    one = "{task_id}" in path
+    match method:
+        case hdrs.METH_GET | hdrs.METH_HEAD:
+            return "get" if one else "list"
+        case hdrs.METH_DELETE:
+            return "delete"
+        case hdrs.METH_POST if not one:
+            return "create"
+        case hdrs.METH_POST if path.endswith("/status"):
+            return "get"
+        case _:
+            return "patch"  # a stop is a change of the spec, too

@@ -1,0 +1,24 @@
+"""Make the modes that are on, in the order in which they are asked: the cheapest first."""
+
+from egress_gateway.auth.api_keys import ApiKeys
+from egress_gateway.auth.jwks import Jwks
+from egress_gateway.auth.reviews import Reviewer, Reviews
+from egress_gateway.auth.settings import AuthMode, AuthSettings
+from egress_gateway.auth.tokens import Tokens
+from egress_gateway.auth.verdicts import Mode
+
+
+def modes_of(settings: AuthSettings, cluster: Reviewer) -> list[Mode]:
+    """Return the modes; none where nobody is asked who they are.
+
+    Raises:
+        ConfigError: when one can't work as it is set up.
+    """
+    modes: list[Mode] = []
+    if AuthMode.API_KEYS in settings.modes:
+        modes.append(ApiKeys(settings.api_keys))
+    if AuthMode.JWT in settings.modes:
+        modes.append(Tokens(settings.jwt, Jwks(settings.jwt)))
+    if AuthMode.KUBERNETES in settings.modes:
+        modes.append(Reviews(settings.kubernetes, cluster))
+    return modes
