@@ -79,12 +79,18 @@ class Admin:
         self.create(self.tasks_path, {**fresh, "metadata": {"name": name}})
 
 
-def give_rights(server: ApiServer, namespace: str) -> Path:
-    """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""
-    rules = [
+def _rules(*holders: str) -> list[dict[str, Any]]:
+    rights = yaml.safe_load(RIGHTS.read_text())
+    return [
         {key: value for key, value in rule.items() if key != "why"}
-        for rule in yaml.safe_load(RIGHTS.read_text())["gateway"]
+        for holder in holders
+        for rule in rights[holder]
     ]
+
+
+def give_rights(server: ApiServer, namespace: str, *, kubernetes_auth: bool = False) -> Path:
+    """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""
+    rules = _rules("gateway", *(["gatewayWithKubernetesAuth"] if kubernetes_auth else []))
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     group = "rbac.authorization.k8s.io"
     server.request(
@@ -100,7 +106,26 @@ def give_rights(server: ApiServer, namespace: str) -> Path:
             "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace}],
         },
     )
+    if kubernetes_auth:
+        _give_in_the_cluster(server, namespace, _rules("gatewayWithKubernetesAuthInTheCluster"))
     return server.service_account("gateway", namespace=namespace)
+
+
+def _give_in_the_cluster(server: ApiServer, namespace: str, rules: list[dict[str, Any]]) -> None:
+    group = "rbac.authorization.k8s.io"
+    name = f"{namespace}-gateway"
+    server.request(
+        "POST", f"/apis/{group}/v1/clusterroles", body={"metadata": {"name": name}, "rules": rules}
+    )
+    server.request(
+        "POST",
+        f"/apis/{group}/v1/clusterrolebindings",
+        body={
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "gateway", "namespace": namespace}],
+        },
+    )
 
 
 def through(kubeconfig: Path, port: int) -> Path:

@@ -154,6 +154,28 @@ app.kubernetes.io/part-of: egress-operator
 {{- $hosts | uniq | toJson -}}
 {{- end -}}
 
+{{/* Who may call, as EGRESS_GATEWAY_AUTH has it: of the modes that are off, nothing. */}}
+{{- define "egress.gatewayAuth" -}}
+{{- $auth := .Values.gateway.auth -}}
+{{- $out := dict "modes" $auth.modes -}}
+{{- if has "apiKeys" $auth.modes -}}
+{{- $_ := set $out "apiKeys" (dict "folder" "/etc/egress/api-keys") -}}
+{{- end -}}
+{{- if has "jwt" $auth.modes -}}
+{{- $jwt := pick $auth.jwt "issuer" "audience" "appsClaim" "leewaySeconds" -}}
+{{- if $auth.jwt.jwksUrl -}}
+{{- $_ := set $jwt "jwksUrl" $auth.jwt.jwksUrl -}}
+{{- else -}}
+{{- $_ := set $jwt "jwksFile" "/etc/egress/jwks/jwks.json" -}}
+{{- end -}}
+{{- $_ := set $out "jwt" $jwt -}}
+{{- end -}}
+{{- if has "kubernetes" $auth.modes -}}
+{{- $_ := set $out "kubernetes" $auth.kubernetes -}}
+{{- end -}}
+{{- $out | toJson -}}
+{{- end -}}
+
 {{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}
 {{- define "egress.podSecurity" -}}
 securityContext:

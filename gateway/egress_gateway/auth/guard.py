@@ -22,7 +22,7 @@ from egress_gateway.auth.verdicts import (
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
-from egress_gateway.middleware import TRACE
+from egress_gateway.middleware import TRACE, Trace
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Nobody is asked there: the kubelet and Prometheus have no credentials of ours, and no app is told of."""
@@ -41,14 +41,14 @@ class Gate:
         self._metrics = metrics
         self._hint = ", or ".join(mode.hint for mode in modes)
 
-    async def admit(self, credentials: Credentials, call: Call) -> str | None:
-        """Return who calls, None where nobody is asked.
+    async def admit(self, credentials: Credentials, call: Call, *, trace: Trace) -> None:
+        """Let the call through, and note in `trace` who it is, where anybody is asked.
 
         Raises:
             ProblemError: when no mode lets the call through.
         """
         if not self._modes:
-            return None
+            return
         unknown: list[str] = []
         forbidden: list[Forbidden] = []
         undecided: list[Undecided] = []
@@ -56,11 +56,17 @@ class Gate:
             match await mode.check(credentials, call):
                 case Allowed(caller):
                     self._metrics.auth_checks.labels("allowed").inc()
-                    return caller
+                    trace.caller = caller
+                    return
                 case Forbidden() as verdict:
                     forbidden.append(verdict)
                 case Undecided(reason=reason) as verdict:
-                    log.warning("it can't be told who calls", mode=mode.name, reason=reason)
+                    log.warning(
+                        "it can't be told who calls",
+                        mode=mode.name,
+                        reason=reason,
+                        request_id=trace.request_id,
+                    )
                     undecided.append(verdict)
                 case Unknown(detail):
                     unknown += [detail] if detail else []
@@ -73,9 +79,7 @@ class Gate:
             )
         if forbidden:
             self._metrics.auth_checks.labels("forbidden").inc()
-            log.info(
-                "a caller may not do this", caller=forbidden[0].caller, app_id=call.app_id, verb=call.verb
-            )
+            trace.caller = forbidden[0].caller
             raise ProblemError(ProblemKind.FORBIDDEN, forbidden[0].detail)
         self._metrics.auth_checks.labels("unauthenticated").inc()
         raise self._who(unknown, given=credentials.given)
@@ -103,7 +107,7 @@ def guard(gate: Gate) -> Middleware:
             return await handler(request)
         # A path without an app that is not open on purpose fails here, rather than let everybody in.
         call = Call(app_id=match["app_id"], verb=verb_of(request.method, resource.canonical))
-        request[TRACE].caller = await gate.admit(credentials_of(request), call)
+        await gate.admit(credentials_of(request), call, trace=request[TRACE])
         return await handler(request)
 
     return middleware

@@ -24,6 +24,15 @@ from support.charts import (
 VALUE_SETS: dict[str, dict[str, Any]] = {
     "the least": {},
     "without a gateway": {"gateway": {"enabled": False}},
+    "every mode of authentication": {
+        "gateway": {
+            "auth": {
+                "modes": ["apiKeys", "jwt", "kubernetes"],
+                "apiKeys": {"secret": "keys"},
+                "jwt": {"issuer": "https://id.example", "audience": "egress", "jwksConfigMap": "jwks"},
+            }
+        }
+    },
     "node port": {"gateway": {"service": {"type": "NodePort", "nodePort": 30091}}},
     "many gateways, spread": {
         "gateway": {

@@ -60,6 +60,24 @@ def test_nothing_is_granted_in_the_whole_cluster() -> None:
     assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
 
 
+KUBERNETES_AUTH: dict[str, Any] = {"gateway": {"auth": {"modes": ["kubernetes"]}}}
+
+
+def test_asking_about_tokens_is_granted_in_that_mode_alone() -> None:
+    rendered = render(KUBERNETES_AUTH)
+    (role,) = rendered.all_of("ClusterRole")
+    assert _rules(role) == {("authentication.k8s.io", "tokenreviews", "create")}
+    (binding,) = rendered.all_of("ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "egress-media-token-reviews"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "egress-gateway", "namespace": "media"}]
+    more = _rules(rendered.one("Role", "egress-gateway")) - _rules(render().one("Role", "egress-gateway"))
+    assert more == {("authorization.k8s.io", "localsubjectaccessreviews", "create")}
+    without = render(merged(KUBERNETES_AUTH, {"rbac": {"create": False}}))
+    assert not without.all_of("ClusterRole") + without.all_of("ClusterRoleBinding")
+    keys = {"gateway": {"auth": {"modes": ["apiKeys"], "apiKeys": {"secret": "keys"}}}}
+    assert not render(keys).all_of("ClusterRole")
+
+
 def test_every_watched_namespace_has_roles_for_the_one_operator() -> None:
     rendered = render({"namespaces": ["media", "team-a"]})
     for namespace in ("media", "team-a"):

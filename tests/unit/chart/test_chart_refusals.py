@@ -92,6 +92,42 @@ BAD = [
         {"recorder": {"web": {"seccompProfile": "../x.json"}}},
         "/seccompProfile",
     ),
+    Bad("no mode", {"gateway": {"auth": {"modes": []}}}, "/gateway/auth/modes"),
+    Bad("a mode that is none", {"gateway": {"auth": {"modes": ["basic"]}}}, "/gateway/auth/modes/0"),
+    Bad(
+        "nobody asked, beside others",
+        {"gateway": {"auth": {"modes": ["none", "kubernetes"]}}},
+        "none lets everybody in: take it out",
+    ),
+    Bad("API keys without a Secret", {"gateway": {"auth": {"modes": ["apiKeys"]}}}, "apiKeys.secret to the"),
+    Bad("JWTs of anybody", {"gateway": {"auth": {"modes": ["jwt"]}}}, "set gateway.auth.jwt.issuer"),
+    Bad(
+        "JWTs for anybody",
+        {"gateway": {"auth": {"modes": ["jwt"], "jwt": {"issuer": "i"}}}},
+        "set gateway.auth.jwt.audience",
+    ),
+    Bad(
+        "JWTs without keys",
+        {"gateway": {"auth": {"modes": ["jwt"], "jwt": {"issuer": "i", "audience": "a"}}}},
+        "set either gateway.auth.jwt.jwksUrl or",
+    ),
+    Bad(
+        "JWTs with keys from two places",
+        {
+            "gateway": {
+                "auth": {
+                    "modes": ["jwt"],
+                    "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://x", "jwksConfigMap": "x"},
+                }
+            }
+        },
+        "set either gateway.auth.jwt.jwksUrl or",
+    ),
+    Bad(
+        "keys from a file",
+        {"gateway": {"auth": {"jwt": {"jwksUrl": "file:///x"}}}},
+        "/gateway/auth/jwt/jwksUrl",
+    ),
     Bad("no ports for pages", {"pages": {"default": {"ports": []}}}, "/pages/default/ports"),
     Bad("a port that is none", {"pages": {"apps": {"a": {"ports": [0]}}}}, "/pages/apps/a/ports/0"),
     Bad("a rule with a wildcard", {"pages": {"default": {"allow": ["*.x"]}}}, "/pages/default/allow/0"),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.settings import Settings as GatewaySettings
 from egress_operator.settings import Settings
-from support.charts import REPOSITORY, Rendered, merged, render
+from support.charts import CHART, REPOSITORY, Rendered, merged, render
 
 
 def _settings(rendered: Rendered, folder: Path) -> Settings:
@@ -169,6 +170,77 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     assert settings.pages.of("other").ports == [80, 443]
     assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
     assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
+
+
+def _auth(monkeypatch: pytest.MonkeyPatch, auth: dict[str, Any]) -> tuple[AuthSettings, dict[str, Any]]:
+    """Return what the gateway reads, and its Pod."""
+    deployment = render({"gateway": {"auth": auth}}).one("Deployment", "egress-gateway")
+    pod = deployment["spec"]["template"]["spec"]
+    (value,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "EGRESS_GATEWAY_AUTH"]
+    monkeypatch.setenv("EGRESS_GATEWAY_AUTH", value)
+    return GatewaySettings().auth, pod
+
+
+def test_nobody_is_asked_unless_a_mode_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, pod = _auth(monkeypatch, {})
+    assert settings.open
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+
+
+def test_api_keys_are_mounted_where_the_gateway_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, pod = _auth(monkeypatch, {"modes": ["apiKeys"], "apiKeys": {"secret": "keys"}})
+    assert [mode.value for mode in settings.modes] == ["apiKeys"]
+    assert pod["volumes"][1]["secret"] == {"secretName": "keys", "defaultMode": 0o440}
+    assert pod["containers"][0]["volumeMounts"][1] == {
+        "name": "api-keys",
+        "mountPath": str(settings.api_keys.folder),
+        "readOnly": True,
+    }
+
+
+@pytest.mark.parametrize("keys", [{"jwksUrl": "https://id.example/keys"}, {"jwksConfigMap": "jwks"}])
+def test_settings_for_jwts_reach_the_gateway(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    jwt = {
+        "issuer": "https://id.example",
+        "audience": "egress",
+        "appsClaim": "a.b",
+        "leewaySeconds": 5,
+        **keys,
+    }
+    settings, pod = _auth(monkeypatch, {"modes": ["jwt"], "jwt": jwt})
+    read = settings.jwt
+    assert (read.issuer, read.audience, read.apps_claim) == ("https://id.example", "egress", "a.b")
+    assert read.leeway_seconds == 5
+    if "jwksUrl" in keys:
+        assert read.jwks_url == keys["jwksUrl"]
+        return
+    assert read.jwks_file is not None
+    assert pod["volumes"][1]["configMap"] == {"name": "jwks"}
+    assert pod["containers"][0]["volumeMounts"][1]["mountPath"] == str(read.jwks_file.parent)
+    assert read.jwks_file.name == "jwks.json"
+
+
+def test_settings_for_kubernetes_tokens_reach_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"audiences": ["a", "b"], "cacheSeconds": 7}
+    settings, _ = _auth(monkeypatch, {"modes": ["kubernetes"], "kubernetes": given})
+    assert settings.kubernetes.audiences == ["a", "b"]
+    assert settings.kubernetes.cache_seconds == 7
+
+
+def test_the_defaults_of_authentication_are_the_gateways_own() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]["auth"]
+    own = AuthSettings().model_dump(mode="json", by_alias=True)
+    assert values["modes"] == own["modes"]
+    for part, name in [
+        ("jwt", "issuer"),
+        ("jwt", "audience"),
+        ("jwt", "jwksUrl"),
+        ("jwt", "appsClaim"),
+        ("jwt", "leewaySeconds"),
+        ("kubernetes", "audiences"),
+        ("kubernetes", "cacheSeconds"),
+    ]:
+        assert values[part][name] == own[part][name], name
 
 
 def test_the_values_of_the_docs_are_taken_whole(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from egress_gateway.auth.guard import OPEN_PATHS, Gate, credentials_of, verb_of
 from egress_gateway.auth.verdicts import Allowed, Call, Credentials, Forbidden, Undecided, Unknown, Verdict
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.metrics import Metrics
+from egress_gateway.middleware import Trace
 from support.auth import TASK, bearer, entry, new_key, write_keys
 from support.bad_starts import START_FLAT
 
@@ -63,23 +64,26 @@ async def test_one_yes_is_enough_and_the_best_no_is_told(
     verdicts: list[Verdict], kind: ProblemKind | None
 ) -> None:
     gate = Gate([Fixed(verdict) for verdict in verdicts], metrics=Metrics())
+    trace = Trace("r1")
     if kind is None:
-        assert await gate.admit(Credentials(bearer="t"), DEMO) == "alice"
+        await gate.admit(Credentials(bearer="t"), DEMO, trace=trace)
+        assert trace.caller == "alice"
         return
     with pytest.raises(ProblemError) as refused:
-        await gate.admit(Credentials(bearer="t"), DEMO)
+        await gate.admit(Credentials(bearer="t"), DEMO, trace=trace)
     assert refused.value.kind is kind
+    assert trace.caller == ("alice" if kind is ProblemKind.FORBIDDEN else None)
     assert "10.0.0.1" not in refused.value.detail
 
 
 async def test_without_modes_nobody_is_asked() -> None:
-    assert await Gate([], metrics=Metrics()).admit(Credentials(), DEMO) is None
+    await Gate([], metrics=Metrics()).admit(Credentials(), DEMO, trace=Trace("r1"))
 
 
 async def test_without_credentials_no_mode_is_asked_and_all_are_explained() -> None:
     modes = [Fixed(YES, "this"), Fixed(YES, "that")]
     with pytest.raises(ProblemError) as refused:
-        await Gate(modes, metrics=Metrics()).admit(Credentials(), DEMO)
+        await Gate(modes, metrics=Metrics()).admit(Credentials(), DEMO, trace=Trace("r1"))
     assert refused.value.detail == "this gateway asks who calls. Send this, or that."
     assert refused.value.headers == {"WWW-Authenticate": 'Bearer realm="egress"'}
     assert [mode.asked for mode in modes] == [0, 0]
@@ -90,7 +94,7 @@ async def test_outcomes_are_counted() -> None:
     for verdict in (YES, YES, WHO, NOT_YOURS, LATER):
         gate = Gate([Fixed(verdict)], metrics=metrics)
         try:
-            await gate.admit(Credentials(bearer="t"), DEMO)
+            await gate.admit(Credentials(bearer="t"), DEMO, trace=Trace("r1"))
         except ProblemError:
             continue
     text = metrics.render().decode()
@@ -231,6 +235,7 @@ async def test_the_log_says_who_and_never_by_what(keyed: Any, json_logs: Any) ->
     lines = json_logs()
     requests = [line for line in lines if line["msg"] == "request"]
     assert requests[0]["caller"] == "apiKeys:alice"
+    assert requests[1]["caller"] == "apiKeys:alice"
     assert [line.get("problem") for line in requests[1:]] == [
         "forbidden",
         "unauthenticated",
