@@ -56,7 +56,7 @@ async def _serve(settings: Settings) -> None:
         raise
     runner = Runner(
         app,
-        head_seconds=settings.request_seconds,
+        patience_seconds=settings.request_seconds,
         shutdown_seconds=max(settings.shutdown_seconds - settings.drain_seconds, 0),
     )
     await runner.setup()

@@ -11,9 +11,10 @@ from egress_gateway.auth.modes import modes_of
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
+from egress_gateway.limits import Limits
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
-from egress_gateway.middleware import observe
+from egress_gateway.middleware import deadline, observe
 from egress_gateway.pages import PageCheck
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
@@ -48,8 +49,10 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
 
     modes = modes_of(settings.auth, cluster)
     gate = Gate(modes, metrics=metrics)
+    limits = Limits(settings, metrics=metrics)
     app = web.Application(
-        middlewares=[observe(metrics), guard(gate)], client_max_size=settings.max_body_bytes
+        middlewares=[observe(metrics), guard(gate, limits), deadline(settings.answer_seconds)],
+        client_max_size=settings.max_body_bytes,
     )
     app.add_routes([*routes.table(), *health.table()])
     app[HEALTH] = health

@@ -44,6 +44,7 @@ class ProblemKind(StrEnum):
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
+    RATE_LIMITED = "rate-limited"
     INTERNAL = "internal"
     AUTH_UNAVAILABLE = "auth-unavailable"
     UNAVAILABLE = "unavailable"
@@ -143,6 +144,11 @@ _KINDS = {
         HTTPStatus.REQUEST_TIMEOUT,
         "The body did not come in time",
         "The body did not come within 15 s (`EGRESS_GATEWAY_REQUEST_SECONDS`). Send the same request again.",
+    ),
+    ProblemKind.RATE_LIMITED: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "The app calls too often",
+        "The app has used up its starts, or its other calls. `Retry-After` says when to send the same request again.",
     ),
     ProblemKind.INTERNAL: (
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -68,6 +68,12 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.rate_limited = Counter(
+            "egress_gateway_rate_limited",
+            "Requests refused because their app calls too often: starts, and other calls.",
+            ("what",),
+            registry=self.registry,
+        )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(
             {"version": version("egress-operator")}
         )

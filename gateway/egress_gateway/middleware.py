@@ -1,5 +1,6 @@
-"""Around every request: its id, its log line, its metrics, and a problem for everything that goes wrong."""
+"""Around every request: its id, its log line, its metrics, its end in time, and a problem for everything that goes wrong."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from egress_gateway.errors import ProblemError, ProblemKind
@@ -17,6 +18,7 @@ from egress_gateway.problems import problem_of_http, problem_response
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _HEADER_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+_RETRY_SECONDS = 2
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 log = get_logger(__name__)
@@ -54,6 +56,30 @@ def observe(metrics: Metrics) -> Middleware:
         metrics.observe(method=request.method, route=_route(request), code=response.status, seconds=seconds)
         _write(request, trace, status=response.status, seconds=seconds)
         return response
+
+    return middleware
+
+
+def deadline(seconds: float) -> Middleware:
+    """Return the middleware that lets no call that changes something take longer; reads may wait and stream."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method in {hdrs.METH_GET, hdrs.METH_HEAD}:
+            return await handler(request)
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await handler(request)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise ProblemError(
+            ProblemKind.UNAVAILABLE,
+            f"the request has not been met within {seconds:g} s; send the same request again, with the same "
+            "request_id: it never makes a second task",
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+        )
 
     return middleware
 

@@ -3,7 +3,7 @@
 aiohttp answers what it can't parse by itself: in plain text, with the bytes that it stumbled over, and logs
 them. Those bytes can be a body, access token included, behind a wrong Content-Length. Here such a request is
 answered with a problem like any other, and none of its bytes is shown or logged. And a connection that has not
-sent a request's head in time is closed: aiohttp would hold it for as long as it likes.
+sent a request's head in time, or has not taken its answer, is closed: aiohttp would hold it for as long as it likes.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ log = get_logger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    def __init__(self, *args: Any, head_seconds: float, **settings: Any) -> None:
+    def __init__(self, *args: Any, patience_seconds: float, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._head_seconds = head_seconds
+        self._patience_seconds = patience_seconds
         self._waits_for_head: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._waits_for_head = self._loop.call_later(self._head_seconds, self._close_if_mute)
+        self._waits_for_head = self._loop.call_later(self._patience_seconds, self._close_if_mute)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._waits_for_head is not None:
@@ -81,28 +81,36 @@ class _Connection(web.RequestHandler):
             # Raised by aiohttp around the application, where no middleware sees it.
             problem = problem_of_http(resp, method=request.method, path=request.path)
             resp = problem_response(problem, instance=request.path, request_id=uuid.uuid4().hex)
-        return await super().finish_response(request, resp, start_time)
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            # Sent, but not taken: who doesn't read holds a connection and an answer for ever.
+            log.info("an answer is not taken", remote=request.remote, seconds=self._patience_seconds)
+            if self.transport is not None:
+                self.transport.abort()
+            return resp, True
 
 
 class _Server(web.Server):
-    def __init__(self, like: web.Server, *, head_seconds: float) -> None:
+    def __init__(self, like: web.Server, *, patience_seconds: float) -> None:
         super().__init__(like.request_handler, request_factory=like.request_factory, **like._kwargs)  # noqa: SLF001 - aiohttp has no other way to give a server its protocol
-        self._head_seconds = head_seconds
+        self._patience_seconds = patience_seconds
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, head_seconds=self._head_seconds, **self._kwargs)
+        return _Connection(self, loop=self._loop, patience_seconds=self._patience_seconds, **self._kwargs)
 
 
 class Runner(web.AppRunner):
     """Serves the application; everything that comes in has a limit in time."""
 
-    __slots__ = ("_head_seconds",)
+    __slots__ = ("_patience_seconds",)
 
-    def __init__(self, app: web.Application, *, head_seconds: float, shutdown_seconds: float) -> None:
+    def __init__(self, app: web.Application, *, patience_seconds: float, shutdown_seconds: float) -> None:
         super().__init__(
             app, access_log=None, shutdown_timeout=shutdown_seconds, keepalive_timeout=KEEPALIVE_SECONDS
         )
-        self._head_seconds = head_seconds
+        self._patience_seconds = patience_seconds
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), head_seconds=self._head_seconds)
+        return _Server(await super()._make_server(), patience_seconds=self._patience_seconds)

@@ -59,7 +59,8 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         15,
         gt=0,
-        description="In which a request's head must have come, and then its body; slower is cut off.",
+        description="In which a request's head must have come, then its body, and then its answer been taken; slower "
+        "is cut off.",
     )
     auth: AuthSettings = Field(
         default_factory=AuthSettings,
@@ -76,3 +77,16 @@ class Settings(BaseSettings):
         description="For the name of a page's host; one that takes longer is let through, the recorder decides.",
     )
     max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of a request: 64 KiB.")
+    answer_seconds: float = Field(
+        60,
+        gt=0,
+        description="In which a start, stop or update is answered, body and API server included; then `503`.",
+    )
+    starts_per_second: float = Field(
+        0, ge=0, description="Starts that an app may make, counted by each gateway; 0 is no limit."
+    )
+    starts_burst: int = Field(20, ge=1, description="Starts that an app may make at once.")
+    calls_per_second: float = Field(
+        0, ge=0, description="Other calls that an app may make, counted by each gateway; 0 is no limit."
+    )
+    calls_burst: int = Field(100, ge=1, description="Other calls that an app may make at once.")

@@ -20,6 +20,7 @@ from egress_gateway.auth.verdicts import (
     Unknown,
 )
 from egress_gateway.errors import ProblemError, ProblemKind
+from egress_gateway.limits import Limits
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE, Trace
@@ -96,7 +97,7 @@ class Gate:
         )
 
 
-def guard(gate: Gate) -> Middleware:
+def guard(gate: Gate, limits: Limits) -> Middleware:
     """Return the middleware; it goes inside the one that writes down what happened."""
 
     @web.middleware
@@ -108,6 +109,8 @@ def guard(gate: Gate) -> Middleware:
         # A path without an app that is not open on purpose fails here, rather than let everybody in.
         call = Call(app_id=match["app_id"], verb=verb_of(request.method, resource.canonical))
         await gate.admit(credentials_of(request), call, trace=request[TRACE])
+        # Only now: who may not call an app must not use up its calls either.
+        limits.check(call.app_id, start=call.verb == "create")
         return await handler(request)
 
     return middleware

@@ -154,7 +154,16 @@ def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
 def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "namespaces": ["team-a"],
-        "gateway": {"namespace": "team-a", "logLevel": "debug"},
+        "gateway": {
+            "namespace": "team-a",
+            "logLevel": "debug",
+            "rateLimit": {
+                "startsPerSecond": 0.5,
+                "startsBurst": 2_000_000,
+                "callsPerSecond": 7,
+                "callsBurst": 8,
+            },
+        },
         "pages": {"apps": {"My.App": {"allow": ["pages.media:8080"]}}},
     }
     pod = render(values).one("Deployment", "egress-gateway")["spec"]["template"]["spec"]
@@ -166,6 +175,8 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     settings = GatewaySettings()
     assert settings.namespace == "team-a"
     assert settings.log_level.value == "debug"
+    assert (settings.starts_per_second, settings.starts_burst) == (0.5, 2_000_000)
+    assert (settings.calls_per_second, settings.calls_burst) == (7, 8)
     assert settings.pages.of("My.App").allow == ["pages.media:8080"]
     assert settings.pages.of("other").ports == [80, 443]
     assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
@@ -225,6 +236,17 @@ def test_settings_for_kubernetes_tokens_reach_the_gateway(monkeypatch: pytest.Mo
     settings, _ = _auth(monkeypatch, {"modes": ["kubernetes"], "kubernetes": given})
     assert settings.kubernetes.audiences == ["a", "b"]
     assert settings.kubernetes.cache_seconds == 7
+
+
+def test_the_defaults_of_rate_limits_are_the_gateways_own() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]["rateLimit"]
+    own = GatewaySettings()
+    assert list(values.values()) == [
+        own.starts_per_second,
+        own.starts_burst,
+        own.calls_per_second,
+        own.calls_burst,
+    ]
 
 
 def test_the_defaults_of_authentication_are_the_gateways_own() -> None:

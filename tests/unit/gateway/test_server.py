@@ -1,8 +1,11 @@
 """What is not HTTP, or not in time: a problem or a closed connection, and no byte of it anywhere."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -12,7 +15,9 @@ from egress_gateway.app import create_app
 from egress_gateway.cluster import Cluster
 from egress_gateway.server import Runner
 from egress_gateway.settings import Settings
+from support.gateway import until
 
+MakeGateway = Callable[..., Awaitable[Any]]
 POST = b"POST /egress/v1/demo/tasks HTTP/1.1\r\nHost: here\r\n"
 SECRET = b"007eJxSECRETSECRET"
 
@@ -32,16 +37,27 @@ JUNK = {
 }
 
 
-@pytest.fixture
-async def port(nowhere: str) -> AsyncIterator[int]:
+@contextlib.asynccontextmanager
+async def serving(nowhere: str) -> AsyncIterator[Runner]:
     settings = Settings(namespace="tasks", api_timeout_seconds=2, request_seconds=0.5)
     cluster = Cluster(Configuration(host=nowhere), namespace="tasks", settings=settings)
     app = create_app(cluster, settings)
-    runner = Runner(app, head_seconds=settings.request_seconds, shutdown_seconds=1)
+    runner = Runner(app, patience_seconds=settings.request_seconds, shutdown_seconds=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield int(runner.addresses[0][1])
+    yield runner
     await runner.cleanup()
+
+
+@pytest.fixture
+async def runner(nowhere: str) -> AsyncIterator[Runner]:
+    async with serving(nowhere) as runner:
+        yield runner
+
+
+@pytest.fixture
+def port(runner: Runner) -> int:
+    return int(runner.addresses[0][1])
 
 
 async def told(port: int, sent: bytes) -> list[tuple[int, str, bytes]]:
@@ -105,3 +121,56 @@ async def test_a_caller_that_hangs_up_is_no_mistake_of_ours(
     await told(port, b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
     written = capsys.readouterr()
     assert "a request failed" not in written.out + written.err + caplog.text
+
+
+async def test_an_answer_that_nobody_takes_is_not_held_for_ever(
+    runner: Runner, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ask and ask, and read nothing: at some point the answers fit into no buffer any more."""
+    server = runner.server
+    assert server is not None
+    loop = asyncio.get_running_loop()
+    with socket.socket() as mute:
+        mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        mute.setblocking(False)
+        await loop.sock_connect(mute, runner.addresses[0])
+        asking = asyncio.create_task(
+            loop.sock_sendall(mute, b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n" * 20_000)
+        )
+
+        async def held() -> bool:
+            return bool(server.connections)
+
+        async def cut_off() -> bool:
+            return not server.connections
+
+        await until("the server has the connection", held)
+        await until("the server gives it up", cut_off, seconds=20)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert "an answer is not taken" in capsys.readouterr().out + caplog.text
+
+
+async def test_a_second_head_that_comes_drop_by_drop_is_not_waited_for(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egress_gateway.server.KEEPALIVE_SECONDS", 0.3)
+    async with serving(nowhere) as runner:
+        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\nGET /healthz HT")
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")  # and then the end
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_call_that_changes_something_ends_in_time(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway(answer_seconds=0.2, request_seconds=30)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await gateway.post("/egress/v1/demo/tasks", data=slow())
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert "has not been met within 0.2 s" in (await answer.json())["detail"]
