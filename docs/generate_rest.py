@@ -4,6 +4,7 @@ In: the models of `egress_api.rest`, the gateway's kinds of problem and its sett
 the markers `<!-- NAME -->` and `<!-- /NAME -->`; the rest of the page is written by hand.
 """  # noqa: INP001 - a script beside the page, not a package
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from egress_api.rest import StartRequest
+from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.errors import ProblemKind
 from egress_gateway.settings import Settings
 
@@ -47,9 +49,27 @@ def setting_rows() -> list[str]:
     return rows
 
 
+def auth_rows() -> list[str]:
+    """Return the table of what stands in EGRESS_GATEWAY_AUTH."""
+    rows = ["| In the object | Default | Meaning |", "|---|---|---|"]
+    defaults = AuthSettings().model_dump(mode="json", by_alias=True)
+    schema = AuthSettings.model_json_schema(by_alias=True)
+    for name, field in schema["properties"].items():
+        part = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2])
+        for key, inner in part["properties"].items() if part else [("", field)]:
+            default = json.dumps(defaults[name][key] if key else defaults[name]).removesuffix(".0")
+            rows.append(f"| `{name}{'.' if key else ''}{key}` | `{default}` | {inner['description']} |")
+    return rows
+
+
 def rendered(page: str) -> str:
     """Return the page with its tables made anew."""
-    tables = {"fields": field_rows(), "problems": problem_rows(), "settings": setting_rows()}
+    tables = {
+        "fields": field_rows(),
+        "problems": problem_rows(),
+        "settings": setting_rows(),
+        "auth": auth_rows(),
+    }
     for name, rows in tables.items():
         table = "\n".join(["", *rows, ""])
         page, found = re.subn(

@@ -4,13 +4,18 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from egress_gateway.auth.settings import JwtSettings
@@ -83,12 +88,12 @@ class Provider:
         self.reads = 0
         self._server: TestServer | None = None
 
-    async def start(self) -> str:
+    async def start(self, tls: ssl.SSLContext | None = None) -> str:
         """Serve, and return the URL of the keys."""
         app = web.Application()
         app.add_routes([web.get("/keys", self._keys)])
-        self._server = TestServer(app)
-        await self._server.start_server()
+        self._server = TestServer(app, scheme="https" if tls else "http")
+        await self._server.start_server(ssl=tls)
         return str(self._server.make_url("/keys"))
 
     async def stop(self) -> None:
@@ -98,6 +103,30 @@ class Provider:
     async def _keys(self, _: web.Request) -> web.Response:
         self.reads += 1
         return web.json_response({"keys": self.shown}, status=self.status)
+
+
+def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Make a certificate for this machine that nobody knows; return it, and what serves with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an issuer of one's own")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    shown, both = folder / "ca.crt", folder / "both.pem"
+    shown.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    both.write_bytes(private + shown.read_bytes())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(both)
+    return shown, context
 
 
 def jwt_settings(url: str = "", **given: Any) -> JwtSettings:

@@ -207,8 +207,8 @@ def running(kubeconfig: Path, namespace: str, **settings: str) -> Iterator[tuple
     )
     assert process.stdout is not None
     try:
-        first = json.loads(process.stdout.readline())
-        assert first["msg"] == "the gateway listens", first
+        lines = (json.loads(line) for line in process.stdout)
+        first = next(line for line in lines if line["msg"] == "the gateway listens")
         url = f"http://{first['addresses'][0]}"
         poll(lambda: status(f"{url}/readyz") == 200, "the gateway is ready")
         yield process, url

@@ -154,6 +154,17 @@ app.kubernetes.io/part-of: egress-operator
 {{- $hosts | uniq | toJson -}}
 {{- end -}}
 
+{{/* ConfigMaps that the gateway reads in mode jwt, by the folder below /etc/egress. */}}
+{{- define "egress.gatewayConfigMaps" -}}
+{{- $jwt := .Values.gateway.auth.jwt -}}
+{{- $maps := dict -}}
+{{- if has "jwt" .Values.gateway.auth.modes -}}
+{{- if $jwt.jwksConfigMap -}}{{- $_ := set $maps "jwks" $jwt.jwksConfigMap -}}{{- end -}}
+{{- if $jwt.caConfigMap -}}{{- $_ := set $maps "issuer-ca" $jwt.caConfigMap -}}{{- end -}}
+{{- end -}}
+{{- $maps | toJson -}}
+{{- end -}}
+
 {{/* Who may call, as EGRESS_GATEWAY_AUTH has it: of the modes that are off, nothing. */}}
 {{- define "egress.gatewayAuth" -}}
 {{- $auth := .Values.gateway.auth -}}
@@ -165,6 +176,7 @@ app.kubernetes.io/part-of: egress-operator
 {{- $jwt := pick $auth.jwt "issuer" "audience" "appsClaim" "leewaySeconds" -}}
 {{- if $auth.jwt.jwksUrl -}}
 {{- $_ := set $jwt "jwksUrl" $auth.jwt.jwksUrl -}}
+{{- if $auth.jwt.caConfigMap -}}{{- $_ := set $jwt "caFile" "/etc/egress/issuer-ca/ca.crt" -}}{{- end -}}
 {{- else -}}
 {{- $_ := set $jwt "jwksFile" "/etc/egress/jwks/jwks.json" -}}
 {{- end -}}

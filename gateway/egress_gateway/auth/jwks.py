@@ -7,11 +7,14 @@ over: a public set that held one would let everybody sign.
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import certifi
 import jwt
 
 from egress_gateway.auth.settings import JwtSettings
@@ -146,15 +149,30 @@ class Jwks:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
             session.get(
-                self._source, allow_redirects=False, headers={"Accept": "application/json"}
+                self._source,
+                allow_redirects=False,
+                headers={"Accept": "application/json"},
+                ssl=_trust(self._settings.ca_file),
             ) as answer,
         ):
             if answer.status != 200:  # noqa: PLR2004 - OK
                 raise ValueError(f"the answer is {answer.status}")
-            text = await answer.content.read(_MAX_BYTES)
-            if not answer.content.at_eof():
-                raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
-            return text
+            text = bytearray()
+            async for part in answer.content.iter_chunked(65_536):
+                text += part
+                if len(text) > _MAX_BYTES:
+                    raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+            return bytes(text)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    # Read each time: a CA that is renewed is taken without a restart.
+    if ca_file is not None:
+        return ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context()
+    # A slim image has no certificates of its own.
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def _keys_of(data: dict[str, Any]) -> list[tuple[str | None, jwt.PyJWK]]:

@@ -21,7 +21,10 @@ class AuthMode(StrEnum):
 class ApiKeySettings(Strict):
     """Keys that are made by hand, each for some apps."""
 
-    folder: Path = Field(Path("/etc/egress/api-keys"), description="A file per key, as a Secret is mounted.")
+    folder: Path = Field(
+        Path("/etc/egress/api-keys"),
+        description='A file per key, as a Secret is mounted: its name is the key\'s, its text `{"hash": "sha256:…", "apps": ["my-app"]}`.',
+    )
     reload_seconds: float = Field(5, gt=0, description="Between two looks at the folder.")
 
 
@@ -32,6 +35,9 @@ class JwtSettings(Strict):
     audience: str = Field("", description="What the claim `aud` must be, or hold.")
     jwks_url: str = Field("", pattern=r"^$|^https?://\S+$", description="Where the issuer's public keys are.")
     jwks_file: Path | None = Field(None, description="Or the file that they are in.")
+    ca_file: Path | None = Field(
+        None, description="Certificates of the CA that the URL's is signed by; by default the public ones."
+    )
     apps_claim: str = Field(
         "app_id", min_length=1, description="Claim with the apps; dots lead into nested claims."
     )

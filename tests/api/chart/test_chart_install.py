@@ -49,6 +49,8 @@ TOO_MUCH = [
     ("egress-gateway", "update", "secrets"),
     ("egress-gateway", "delete", "secrets"),
     ("egress-gateway", "get", "pods"),
+    ("egress-gateway", "create", "authentication.k8s.io/tokenreviews"),
+    ("egress-gateway", "create", "authorization.k8s.io/subjectaccessreviews"),
     ("egress-gateway", "patch", f"{GROUP}/{PLURAL}:status"),
     ("egress-gateway", "delete", f"{GROUP}/{PLURAL}"),
     ("egress-recorder", "get", "pods"),
@@ -150,6 +152,27 @@ def test_an_install_says_what_pages_would_not_reach(
     )
     assert ("add rules that lead there to pages.networkPolicy.allow" in notes) is (says is not None)
     assert (says or "") in notes
+
+
+@pytest.mark.parametrize(
+    ("gateway", "says"),
+    [
+        ({}, "WARNING: the gateway asks nobody who they are"),
+        ({}, "Keep the Service inside the cluster, and switch a mode on: docs/auth.md"),
+        ({"service": {"type": "LoadBalancer"}}, "that is anybody outside the cluster, too"),
+        ({"auth": {"modes": ["kubernetes"]}}, "Callers are known by: kubernetes (docs/auth.md)"),
+        ({"auth": {"modes": ["kubernetes"]}}, '-H "Authorization: Bearer $TOKEN"'),
+        (
+            {"auth": {"modes": ["apiKeys"], "apiKeys": {"secret": "api-keys"}}},
+            "kubectl -n media get secret api-keys",
+        ),
+    ],
+)
+def test_an_install_says_who_may_call(cluster: Cluster, gateway: dict[str, Any], says: str) -> None:
+    values = merged(ENOUGH, {"gateway": gateway})
+    notes = cluster.helm("install", str(CHART), "--dry-run=client", values=values)
+    assert says in notes
+    assert ("WARNING" in notes) is ("auth" not in gateway)
 
 
 def test_an_uninstall_keeps_the_definition_and_the_tasks(cluster: Cluster) -> None:

@@ -1,6 +1,9 @@
 """Callers with real tokens of a real API server, and rights that RBAC gives or doesn't; beside API keys."""
 
+import asyncio
 import json
+import re
+import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,20 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from support.auth import bearer, entry, new_key, write_keys
 from support.bad_starts import START_FLAT
-from support.gateway import Admin, Client, MakeGateway, gateway_of, give_rights, until, until_ready
+from support.gateway import (
+    Admin,
+    Client,
+    MakeGateway,
+    gateway_of,
+    give_rights,
+    kubectl,
+    until,
+    until_ready,
+)
+from support.rest_page import DOCS
 
 TASKS = "/egress/v1/demo/tasks"
+PAGE = (DOCS / "auth.md").read_text()
 RBAC = "rbac.authorization.k8s.io"
 KUBERNETES = {"modes": ["kubernetes"]}
 
@@ -129,6 +143,22 @@ async def test_a_right_that_is_given_later_is_taken_soon(
         return (await gateway.get(f"{TASKS}/t1", headers=caller)).status == 404
 
     await until("the right is taken", taken)
+
+
+async def test_the_commands_of_the_page_make_a_caller(reviewing: MakeGateway, admin: Admin) -> None:
+    section = PAGE.partition("\n## Kubernetes\n")[2].partition("\n## ")[0]
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    printed = ""
+    for line in commands.replace("media", admin.namespace).splitlines():
+        name, *arguments = shlex.split(line)
+        assert name == "kubectl"
+        printed = await asyncio.to_thread(kubectl, admin, *arguments)
+    gateway = await reviewing(auth=KUBERNETES)
+    caller = bearer(printed.strip())  # of the last command
+    started = await gateway.post(TASKS, json=START_FLAT, headers=caller)
+    path = f"{TASKS}/{(await started.json())['task_id']}"
+    assert (await gateway.get(path, headers=caller)).status == 200
+    assert (await gateway.post(f"{path}/stop", headers=caller)).status == 200
 
 
 async def test_without_the_rights_of_the_mode_nobody_is_let_in_and_the_log_says_what_is_missing(

@@ -45,6 +45,39 @@ def test_start_status_and_stop(url: str, admin: Admin) -> None:
     assert admin.task(task)["spec"]["stop"] is True
 
 
+def test_with_a_key_made_by_the_script_where_callers_are_asked(
+    kubeconfig: Path, admin: Admin, tmp_path: Path
+) -> None:
+    folder = tmp_path / "api-keys"
+    folder.mkdir()
+    made = script("api-key.sh", str(folder / "shop"), "demo", "other")
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+    assert key not in (folder / "shop").read_text()
+    auth = json.dumps({"modes": ["apiKeys"], "apiKeys": {"folder": str(folder)}})
+    with running(kubeconfig, admin.namespace, DRAIN_SECONDS="0", AUTH=auth) as (_, url):
+        environment = {"EGRESS_URL": url, "ACCESS_TOKEN": TOKEN}
+        refused = script("start.sh", "room-1", **environment)
+        assert (refused.returncode, json.loads(refused.stdout)["status"]) == (22, 401)
+        environment["EGRESS_TOKEN"] = key
+        started = script("start.sh", "room-1", **environment)
+        task = json.loads(started.stdout)["task_id"]
+        for name in ("status.sh", "pause.sh", "stop.sh"):
+            answer = script(name, task, **environment)
+            assert (answer.returncode, json.loads(answer.stdout)["task_id"]) == (0, task)
+        page = script("start-page.sh", "https://93.184.215.14", **environment)
+        assert page.returncode == 0, page.stdout
+        assert script("status.sh", task, APP_ID="third", **environment).returncode == 22
+    assert len(admin.tasks()) == 2
+
+
+def test_a_key_is_for_some_app(tmp_path: Path) -> None:
+    made = script("api-key.sh", str(tmp_path / "shop"))
+    assert made.returncode != 0
+    assert "usage: " in made.stderr
+    assert not (tmp_path / "shop").exists()
+
+
 def test_pause_and_resume(url: str, admin: Admin) -> None:
     task = json.loads(script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN).stdout)["task_id"]
     for arguments, wanted in (((), True), (("false",), False), (("true",), True)):

@@ -33,6 +33,19 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "JWTs of an issuer with a CA of its own": {
+        "gateway": {
+            "auth": {
+                "modes": ["jwt"],
+                "jwt": {
+                    "issuer": "https://id.example",
+                    "audience": "egress",
+                    "jwksUrl": "https://id.example/keys",
+                    "caConfigMap": "ca",
+                },
+            }
+        }
+    },
     "node port": {"gateway": {"service": {"type": "NodePort", "nodePort": 30091}}},
     "many gateways, spread": {
         "gateway": {

@@ -125,6 +125,18 @@ BAD = [
         "set either gateway.auth.jwt.jwksUrl or",
     ),
     Bad(
+        "a CA for keys from a ConfigMap",
+        {
+            "gateway": {
+                "auth": {
+                    "modes": ["jwt"],
+                    "jwt": {"issuer": "i", "audience": "a", "jwksConfigMap": "x", "caConfigMap": "x"},
+                }
+            }
+        },
+        "keys from a ConfigMap need no CA",
+    ),
+    Bad(
         "keys from a file",
         {"gateway": {"auth": {"jwt": {"jwksUrl": "file:///x"}}}},
         "/gateway/auth/jwt/jwksUrl",

@@ -209,7 +209,14 @@ def test_api_keys_are_mounted_where_the_gateway_reads_them(monkeypatch: pytest.M
     }
 
 
-@pytest.mark.parametrize("keys", [{"jwksUrl": "https://id.example/keys"}, {"jwksConfigMap": "jwks"}])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"jwksUrl": "https://id.example/keys"},
+        {"jwksUrl": "https://id.example/keys", "caConfigMap": "ca"},
+        {"jwksConfigMap": "jwks"},
+    ],
+)
 def test_settings_for_jwts_reach_the_gateway(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
     jwt = {
         "issuer": "https://id.example",
@@ -222,13 +229,16 @@ def test_settings_for_jwts_reach_the_gateway(monkeypatch: pytest.MonkeyPatch, ke
     read = settings.jwt
     assert (read.issuer, read.audience, read.apps_claim) == ("https://id.example", "egress", "a.b")
     assert read.leeway_seconds == 5
-    if "jwksUrl" in keys:
-        assert read.jwks_url == keys["jwksUrl"]
-        return
-    assert read.jwks_file is not None
-    assert pod["volumes"][1]["configMap"] == {"name": "jwks"}
-    assert pod["containers"][0]["volumeMounts"][1]["mountPath"] == str(read.jwks_file.parent)
-    assert read.jwks_file.name == "jwks.json"
+    assert read.jwks_url == keys.get("jwksUrl", "")
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    maps = {volume["name"]: volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
+    wanted = {"jwks.json": (read.jwks_file, "jwksConfigMap"), "ca.crt": (read.ca_file, "caConfigMap")}
+    for file, (path, value) in wanted.items():
+        assert (path is not None) is (value in keys)
+        if path is not None:
+            assert path.name == file
+            assert maps[mounts[str(path.parent)]] == keys[value]
+    assert len(maps) == sum(value in keys for _, value in wanted.values())
 
 
 def test_settings_for_kubernetes_tokens_reach_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +273,16 @@ def test_the_defaults_of_authentication_are_the_gateways_own() -> None:
         ("kubernetes", "cacheSeconds"),
     ]:
         assert values[part][name] == own[part][name], name
+
+
+def test_the_values_of_the_page_on_authentication_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "auth.md").read_text()
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    values = [block["gateway"] for block in blocks if "gateway" in block]
+    modes = [_auth(monkeypatch, block.get("auth", {}))[0].modes for block in values]
+    assert {mode.value for found in modes for mode in found} == {"none", "apiKeys", "jwt", "kubernetes"}
+    assert render({"gateway": values[-1]}).objects
+    assert values[-1]["rateLimit"]["startsPerSecond"]
 
 
 def test_the_values_of_the_docs_are_taken_whole(tmp_path: Path) -> None:

@@ -16,7 +16,17 @@ from egress_gateway.auth.jwks import Jwks, KeySet
 from egress_gateway.auth.settings import JwtSettings
 from egress_gateway.auth.tokens import Tokens
 from egress_gateway.auth.verdicts import Allowed, Call, Credentials, Forbidden, Undecided, Unknown, Verdict
-from support.auth import AUDIENCE, ISSUER, TASK, Provider, Signer, bearer, jwt_settings, new_key
+from support.auth import (
+    AUDIENCE,
+    ISSUER,
+    TASK,
+    Provider,
+    Signer,
+    bearer,
+    certificate,
+    jwt_settings,
+    new_key,
+)
 from support.gateway import until
 
 DEMO = Call("demo", "get")
@@ -245,6 +255,36 @@ async def test_an_outage_of_the_provider_is_survived_for_a_while(make: Make, pro
     assert isinstance(await verdict(tokens, SIGNER.token()), Allowed)
     clock.now += 1
     assert isinstance(await verdict(tokens, SIGNER.token()), Undecided)
+
+
+async def test_an_issuer_with_a_ca_of_its_own_is_trusted_where_that_ca_is_given(
+    provider: Provider, tmp_path: Path
+) -> None:
+    ca, tls = certificate(tmp_path)
+    url = await provider.start(tls)
+    for ca_file, kind in ((None, Undecided), (ca, Allowed)):
+        settings = jwt_settings(url, ca_file=ca_file)
+        assert isinstance(await verdict(Tokens(settings, Jwks(settings)), SIGNER.token()), kind)
+
+
+async def test_keys_elsewhere_are_not_followed(make: Make, provider: Provider) -> None:
+    tokens = await make()
+    provider.status = 302
+    found = await verdict(tokens, SIGNER.token())
+    assert isinstance(found, Undecided)
+    assert "the answer is 302" in found.reason
+
+
+async def test_a_large_key_set_is_read_whole_and_one_without_end_is_not(
+    make: Make, provider: Provider
+) -> None:
+    provider.shown.insert(0, {"x": "y" * 700_000})
+    assert isinstance(await verdict(await make(), SIGNER.token()), Allowed)
+    provider.shown.append({"x": "y" * 700_000})
+    await provider.stop()
+    found = await verdict(await make(), SIGNER.token())
+    assert isinstance(found, Undecided)
+    assert "larger than" in found.reason
 
 
 @pytest.mark.parametrize(
