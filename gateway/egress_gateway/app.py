@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from egress_gateway.auth.guard import Gate, guard
-from egress_gateway.auth.modes import modes_of
+from egress_gateway.auth.modes import keep_following, modes_of
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
@@ -62,7 +62,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     async def watching(_: web.Application) -> AsyncIterator[None]:
         running = [
             asyncio.create_task(watch.run(), name="watch"),
-            *(asyncio.create_task(mode.follow(), name=f"auth-{mode.name}") for mode in modes),
+            *(asyncio.create_task(keep_following(mode), name=f"auth-{mode.name}") for mode in modes),
         ]
         yield
         for task in running:

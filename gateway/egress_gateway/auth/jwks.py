@@ -87,6 +87,8 @@ class Jwks:
         self._read_at = 0.0
         self._tried_at: float | None = None
         self._trouble = "they have not been read yet"
+        self.readings = 0
+        """How often they have been read: what was checked by keys of an earlier reading is to be checked again."""
         self._reading = asyncio.Lock()
         if self._source.startswith("http://"):
             log.warning(
@@ -138,6 +140,7 @@ class Jwks:
         if self._keys is None:
             log.info("the issuer's keys are read", source=self._source, keys=len(keys))
         self._keys, self._read_at, self._trouble = keys, self._clock(), ""
+        self.readings += 1
         return True
 
     async def _text(self) -> bytes:

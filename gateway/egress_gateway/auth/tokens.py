@@ -4,11 +4,16 @@ In: a bearer token. Out: a verdict. Issuer, audience and an expiry are always as
 is the key's, never one that the token chooses.
 """
 
-from typing import Any
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import jwt
 
 from egress_gateway.auth.jwks import ALGORITHMS, Jwks, KeysUnavailableError
+from egress_gateway.auth.recent import Recent
 from egress_gateway.auth.settings import AuthMode, JwtSettings
 from egress_gateway.auth.verdicts import (
     Call,
@@ -21,6 +26,8 @@ from egress_gateway.auth.verdicts import (
     of_apps,
 )
 
+_ENTRIES: Final = 10_000
+_CALLER_SECONDS: Final = 60
 _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 """What a token that somebody made up can raise in a reader."""
 
@@ -29,14 +36,23 @@ class _NotOursError(Exception):
     """The token says nothing to us; the text says why."""
 
 
+@dataclass(frozen=True)
+class _Caller:
+    name: str
+    apps: list[str] | None
+
+
 class Tokens:
     """JWTs of one issuer."""
 
     name = AuthMode.JWT.value
 
-    def __init__(self, settings: JwtSettings, jwks: Jwks) -> None:
+    def __init__(
+        self, settings: JwtSettings, jwks: Jwks, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._jwks = jwks
+        self._callers: Recent[tuple[bytes, int], _Caller] = Recent(entries=_ENTRIES, clock=clock)
         self.hint = f"Authorization: Bearer TOKEN with a JWT of {settings.issuer} for {settings.audience}"
 
     async def check(self, credentials: Credentials, call: Call) -> Verdict:
@@ -45,23 +61,34 @@ class Tokens:
         if token is None or is_api_key(token):
             return Unknown()
         try:
-            claims = await self._claims(token)
+            caller = await self._caller(token)
         except _NotOursError as error:
             return Unknown(str(error))
         except KeysUnavailableError as error:
             return Undecided("the keys of the tokens' issuer can't be read", str(error))
-        caller = f"jwt:{claims.get('sub', '')}"
-        name = self._settings.apps_claim
-        apps = _apps(claims, name)
-        if apps is None:
+        if caller.apps is None:
+            claim = self._settings.apps_claim
             return Forbidden(
-                caller, f"the token names no apps: its claim {name} must be an app id, or a list of them"
+                caller.name,
+                f"the token names no apps: its claim {claim} must be an app id, or a list of them",
             )
-        return of_apps(caller, apps, call=call, source="the token")
+        return of_apps(caller.name, caller.apps, call=call, source="the token")
 
     async def follow(self) -> None:
         """Keep the issuer's keys fresh."""
         await self._jwks.follow()
+
+    async def _caller(self, token: str) -> _Caller:
+        """Return whose valid token it is; a signature costs more than all else that is done for a call."""
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._callers.get((digest, self._jwks.readings))
+        if known is not None:
+            return known
+        claims = await self._claims(token)
+        caller = _Caller(f"jwt:{claims.get('sub', '')}", _apps(claims, self._settings.apps_claim))
+        left = int(claims["exp"]) - int(time.time())
+        self._callers.put((digest, self._jwks.readings), caller, seconds=min(_CALLER_SECONDS, left))
+        return caller
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:

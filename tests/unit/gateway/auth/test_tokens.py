@@ -57,7 +57,8 @@ def make(provider: Provider) -> Make:
 
     async def made(clock: Clock | None = None, **given: Any) -> Tokens:
         settings = jwt_settings(await provider.start(), **given)
-        return Tokens(settings, Jwks(settings, clock=clock or time.monotonic))
+        ticks = clock or time.monotonic
+        return Tokens(settings, Jwks(settings, clock=ticks), clock=ticks)
 
     return made
 
@@ -165,6 +166,42 @@ async def test_clocks_may_differ_a_little(make: Make) -> None:
     assert isinstance(await verdict(tokens, SIGNER.token(exp=now - 20)), Allowed)
     assert isinstance(await verdict(tokens, SIGNER.token(nbf=now + 20, iat=now + 20)), Allowed)
     assert isinstance(await verdict(tokens, SIGNER.token(exp=now - 40)), Unknown)
+
+
+async def test_a_token_that_was_checked_is_not_taken_beyond_its_end(make: Make) -> None:
+    clock = Clock()
+    tokens = await make(clock, leeway_seconds=0)
+    token = SIGNER.token(exp=time.time() + 30)
+    assert isinstance(await verdict(tokens, token), Allowed)
+    assert next(iter(tokens._callers._kept.values()))[0] <= clock.now + 30
+
+
+async def test_a_token_is_checked_once_for_many_calls_and_again_with_new_keys(
+    make: Make, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = []
+    verified = Tokens._verified
+    monkeypatch.setattr(Tokens, "_verified", lambda *given: checks.append(1) or verified(*given))
+    clock = Clock()
+    tokens = await make(clock)
+    token = SIGNER.token(app_id=["demo", "other"])
+    for _ in range(5):
+        assert isinstance(await verdict(tokens, token), Allowed)
+        assert isinstance(await verdict(tokens, token, Call("third", "get")), Forbidden)
+    assert len(checks) == 1
+    clock.now += 60
+    await verdict(tokens, token)
+    assert len(checks) == 2
+    provider.shown = [Signer(key_id="k2").public]
+    clock.now += 10
+    await verdict(tokens, SIGNER.token(headers={"kid": "k9"}))  # has the keys read again
+    assert isinstance(await verdict(tokens, token), Unknown)
+
+
+@pytest.mark.parametrize("end", [str(int(time.time()) + 300), 10**400])
+async def test_ends_are_read_as_far_as_they_are_numbers(make: Make, end: Any) -> None:
+    token = SIGNER.token(exp=end)
+    assert isinstance(await verdict(await make(), token), Allowed)
 
 
 async def test_one_of_several_audiences_is_enough(make: Make) -> None:
