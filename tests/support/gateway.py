@@ -208,7 +208,8 @@ def running(kubeconfig: Path, namespace: str, **settings: str) -> Iterator[tuple
     assert process.stdout is not None
     try:
         lines = (json.loads(line) for line in process.stdout)
-        first = next(line for line in lines if line["msg"] == "the gateway listens")
+        first = next((line for line in lines if line["msg"] == "the gateway listens"), None)
+        assert first is not None, f"the gateway ended with code {process.wait(10)}"
         url = f"http://{first['addresses'][0]}"
         poll(lambda: status(f"{url}/readyz") == 200, "the gateway is ready")
         yield process, url
