@@ -176,6 +176,19 @@ async def test_without_the_rights_of_the_mode_nobody_is_let_in_and_the_log_says_
     assert caller not in json.dumps(json_logs())
 
 
+async def test_no_token_is_logged_at_any_level(
+    reviewing: MakeGateway, token: Token, json_logs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    gateway = await reviewing(auth=KUBERNETES)
+    good, made_up = token("reader", "get"), "eyJhbGciOiJSUzI1NiJ9.e30.bWFkZSB1cA"
+    assert (await gateway.get(f"{TASKS}/t1", headers=bearer(good))).status == 404
+    assert (await gateway.get(f"{TASKS}/t1", headers=bearer(made_up))).status == 401
+    written = json.dumps(json_logs())
+    assert "system:serviceaccount" in written
+    for secret in (good, good.rpartition(".")[2], made_up):
+        assert secret not in written
+
+
 async def test_modes_stand_beside_one_another(reviewing: MakeGateway, token: Token, tmp_path: Path) -> None:
     key = new_key()
     folder = write_keys(tmp_path / "keys", alice=entry(key, "demo"))
