@@ -284,6 +284,14 @@ def _recording_rows() -> Iterator[Row]:
         does="release 1",
     )
     yield Row(
+        when="the recorder was ended as asked when it had joined, before the first picture",
+        task=task(status(State.STOPPING), stop=True),
+        pod=ended(summary(first_frame_at=None, files=[], files_total=0), **deleted),
+        state=State.STOPPED,
+        reason="StoppedBeforeStart",
+        does="release 1",
+    )
+    yield Row(
         when="the recorder ended at its longest duration while stop was asked for",
         task=task(STOPPING, stop=True),
         pod=ended(summary(reason=Reason.MAX_DURATION_REACHED), **deleted),
