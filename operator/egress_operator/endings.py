@@ -143,7 +143,10 @@ def _forget_pod(look: Look, number: int) -> None:
 
 def stopped_between_pods(look: Look) -> Decision:
     """End a task that is to stop while no recorder records it."""
-    if look.status.first_frame_at is None and not look.draft.holds(ConditionType.RECORDING):
+    status, draft = look.status, look.draft
+    recorded = status.first_frame_at is not None or draft.holds(ConditionType.RECORDING)
+    # Where the lists were not closed nobody may have told of a first picture.
+    if status.started_at is None or (draft.holds(ConditionType.UPLOADED) and not recorded):
         message = "stopped before the recording began"
         return look.end(State.STOPPED, Reason.STOPPED_BEFORE_START, message)
     message = "stopped as asked, while a new recorder was waited for; what was recorded before is there"

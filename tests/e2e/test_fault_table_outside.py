@@ -30,10 +30,10 @@ CHANNEL = "faults-outside"
 PEOPLE = (user("user1", hue=0, tone=440),)
 AT_ONCE = 2
 """Beside one of those whose spool is small, and one whose node goes."""
-RECORDS_AGAIN_SECONDS = 15.0
-"""From the instant the cluster knows of the loss."""
-WHOLE_SECOND = 1.0
-"""Conditions tell no more."""
+RECORDS_AGAIN_SECONDS = 30.0
+"""From the instant the cluster knows of the loss, on a machine with other work; the bench holds the aim of half of it."""
+SHORT_GRACE = {"graceSeconds": 20}
+"""Stores are away for longer than it."""
 PREFERRED = {
     "affinity": {
         "nodeAffinity": {
@@ -60,7 +60,11 @@ def store_place(stack: ExitStack, name: str, *, folder: Path, recorder: dict[str
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     stack.callback(kubectl.run, "delete", "namespace", namespace, "--wait=false")
     proxy = stack.enter_context(store_faults.in_cluster(namespace=namespace))
-    values = {**POLL, "store": {"options": {"endpoint": proxy.endpoint}}, "recorder": SMALL | recorder}
+    values = {
+        **POLL,
+        "store": {"options": {"endpoint": proxy.endpoint}},
+        "recorder": SMALL | SHORT_GRACE | recorder,
+    }
     tasks = stack.enter_context(scratch_release(values=values))
     return StorePlace(
         tasks=tasks, channel=CHANNEL, people=PEOPLE, folder=folder / name, rules=Rules(proxy=proxy)
@@ -145,4 +149,4 @@ def test_a_recording_survives_its_node(fault: Fault, outcomes: Outcomes) -> None
     assert outcome.recording is not None
     (second,) = (entry for entry in outcome.recording.playlist.entries if entry.discontinuity)
     assert second.at is not None
-    assert second.at.timestamp() - outcome.known_since < RECORDS_AGAIN_SECONDS + WHOLE_SECOND
+    assert second.at.timestamp() - outcome.known_since < RECORDS_AGAIN_SECONDS

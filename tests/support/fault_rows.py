@@ -39,7 +39,10 @@ STILL_SECONDS = 12.0
 IN_STEP_AFTER = 10.0
 """Seconds in which sound and picture are looked at, once somebody is back."""
 ONE_SEGMENT = 1.0
-RESTARTED = Expected(gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS)
+RESTARTED = Expected(
+    gaps=(GapReason.CAPTURE_RESTARTED,), lost_seconds=CAPTURE_SECONDS, segments_lost=0, in_flight_seconds=2.6
+)
+"""The splitter holds up to 2 s, a group of pictures, until it is whole."""
 REPLACED = Expected(
     attempts=2, gaps=(GapReason.RECORDER_REPLACED,), lost_seconds=REPLACED_SECONDS, segments_lost=ONE_SEGMENT
 )

@@ -224,6 +224,16 @@ def _between_rows() -> Iterator[Row]:
         State.PROCESSING, attempt=2, pod=False, started_at=at(5), first_frame_at=at(6), reason=Reason.RETRYING
     )
     yield Row(
+        when="stop is asked for while a new recorder is waited for, nobody told what the last one had recorded",
+        task=task(
+            status(State.PROCESSING, attempt=2, pod=False, started_at=at(5), reason=Reason.RETRYING),
+            stop=True,
+        ),
+        state=State.STOPPING,
+        reason="Closing",
+        does="create 2 to close",
+    )
+    yield Row(
         when="stop is asked for while a new recorder is waited for, the last one has closed the playlist",
         task=task(
             status(

@@ -246,10 +246,10 @@ def _recording_rows() -> Iterator[Row]:
     yield Row(
         when="stop is asked for, the Pod records",
         task=task(RECORDING, stop=True),
-        pod=running(),
+        pod=running(can_be_told_to_stop=True),
         state=State.STOPPING,
         reason="Stopping",
-        does="delete 1",
+        does="tell 1 to stop",
     )
     yield Row(
         when="the recorder is ending",
@@ -409,11 +409,11 @@ def _pause_rows() -> Iterator[Row]:
     yield Row(
         when="stop is asked for while it is paused",
         task=task(paused, pause=True, stop=True),
-        pod=running(paused=True),
+        pod=running(paused=True, can_be_told_to_stop=True),
         facts=Facts(live=live(paused=True)),
         state=State.STOPPING,
         reason="Stopping",
-        does="delete 1",
+        does="tell 1 to stop",
     )
 
 
