@@ -73,7 +73,7 @@ class Expected:
     """Whether there is one: a closed playlist with every segment that it lists."""
     segments_lost: float | None = None
     """So many of what had been recorded before the fault are lost at most, in lengths of a segment; None: not asked."""
-    in_flight_seconds: float = 1.0
+    in_flight_seconds: float = 1.5
     """Beside these: what is in a recorder's mixers and encoder is no segment yet, and the newest is on its way."""
 
 
