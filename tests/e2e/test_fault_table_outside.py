@@ -147,6 +147,6 @@ def test_a_recording_survives_its_node(fault: Fault, outcomes: Outcomes) -> None
     problems = outcome.problems()
     assert not problems, "\n".join(problems)
     assert outcome.recording is not None
-    (second,) = (entry for entry in outcome.recording.playlist.entries if entry.discontinuity)
+    second = next(entry for entry in outcome.recording.playlist.entries if entry.discontinuity)
     assert second.at is not None
     assert second.at.timestamp() - outcome.known_since < RECORDS_AGAIN_SECONDS

@@ -270,7 +270,7 @@ NODES = [
     row("node loses power", "The node loses power", cut_power,
         LOST, place=SPARE),
     row("node vanishes and comes back", "The node is cut off, and comes back when it has been replaced",
-        vanish, LOST, place=SPARE),
+        vanish, replace(LOST, gaps_also=(GapReason.CAPTURE_RESTARTED,)), place=SPARE),
 ]  # fmt: skip
 NODES += [without_programs(fault) for fault in NODES[:2]]
 """One after the other: there is one such node."""
