@@ -9,6 +9,7 @@ from aiohttp import web
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.health import Health
+from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import observe
@@ -41,7 +42,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     )
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
-    app.add_routes([*routes.table(), *health.table()])
+    app.add_routes([*routes.table(), *Listing(cache).table(), *health.table()])
     app[HEALTH] = health
     app[CACHE] = cache
     app[WATCH] = watch

@@ -1,13 +1,14 @@
-"""The tasks as the watch tells them, for answers to status calls without asking the API server.
+"""The tasks as the watch tells them, for answers to status calls and lists without asking the API server.
 
 In: what the watch and our own writes bring. Out: the newest known version of a task. Resource versions
 order everything: they are compared as numbers, which Kubernetes promises within one kind.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from egress_api.task import EgressTask
+from egress_gateway.index import AppIndex, Place, place
 
 
 class TaskCache:
@@ -22,6 +23,7 @@ class TaskCache:
         self._stale_seconds = stale_seconds
         self._clock = clock
         self._tasks: dict[str, EgressTask] = {}
+        self._index = AppIndex()
         self._seen = 0
         self._synced = False
         self._lost_at: float | None = None
@@ -45,11 +47,16 @@ class TaskCache:
         """Return a task, if it is known."""
         return self._tasks.get(name)
 
+    def newest(self, app_id: str, *, before: Place | None = None) -> Iterator[EgressTask]:
+        """Yield the tasks of an app, newest first, from a place on; to be read before anything else happens."""
+        return (self._tasks[name] for _, name in self._index.newest(app_id, before=before))
+
     def replace(self, tasks: Iterable[EgressTask], *, resource_version: str) -> None:
         """Take over a complete list; what our own writes brought since it was made stays."""
         listed = int(resource_version)
         newer = {name: task for name, task in self._tasks.items() if _version(task) > listed}
         self._tasks = {task.metadata.name: task for task in tasks} | newer
+        self._index = AppIndex(self._tasks.values())
         self._seen = listed
         self._synced = True
 
@@ -73,6 +80,7 @@ class TaskCache:
         held = self._tasks.get(name)
         if held is not None and _version(held) <= int(resource_version):
             del self._tasks[name]
+            self._index.discard(held)
 
     def note_seen(self, resource_version: str) -> None:
         """Note that the watch has told everything up to this version."""
@@ -89,9 +97,20 @@ class TaskCache:
 
     def _keep_newest(self, task: EgressTask) -> None:
         held = self._tasks.get(task.metadata.name)
-        if held is None or _version(held) < _version(task):
-            self._tasks[task.metadata.name] = task
+        if held is not None and _version(held) >= _version(task):
+            return
+        self._tasks[task.metadata.name] = task
+        # Made anew under its name it has another place, perhaps in another app.
+        if held is not None and _home(held) != _home(task):
+            self._index.discard(held)
+            held = None
+        if held is None:
+            self._index.add(task)
 
 
 def _version(task: EgressTask) -> int:
     return int(task.metadata.resource_version)
+
+
+def _home(task: EgressTask) -> tuple[str, Place]:
+    return task.spec.app_id, place(task)

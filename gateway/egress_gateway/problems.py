@@ -50,7 +50,7 @@ def problem_of_http(error: web.HTTPException, *, method: str, path: str) -> Prob
         case web.HTTPNotFound():
             return ProblemError(
                 ProblemKind.NO_SUCH_ROUTE,
-                f"there is nothing at {path}; the calls are POST /egress/v1/{{app_id}}/tasks, "
+                f"there is nothing at {path}; the calls are GET and POST /egress/v1/{{app_id}}/tasks, "
                 "GET and PATCH …/tasks/{task_id}, and POST …/tasks/{task_id}/stop",
             )
         case _:

@@ -1,37 +1,30 @@
 """The paths: what a request says goes to `Tasks`, what it returns goes back byte for byte as the contract has it."""
 
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from egress_api.names import request_digest
 from egress_api.rest import (
     StartAnswer,
     StartRequest,
-    StatusAnswer,
     StatusRequest,
     StopAnswer,
     StopRequest,
     UpdateRequest,
 )
-from egress_api.spec import AppId
 from egress_api.states import State
 from egress_api.task import EgressTask
-from egress_gateway.body import JsonBody, parse, read_json
+from egress_gateway.body import JsonBody, parse
 from egress_gateway.errors import ProblemError, ProblemKind
-from egress_gateway.fields import field_errors, summary
+from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of, told
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
 from egress_gateway.tasks import Tasks
 from egress_gateway.wishes import Wishes
 
-PREFIX = "/egress/v1"
 REPLAYED_HEADER = "Idempotency-Replayed"
-
-_APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 
 
 class Routes:
@@ -58,7 +51,7 @@ class Routes:
     async def start(self, request: web.Request) -> web.Response:
         """Answer `POST /egress/v1/{app_id}/tasks`."""
         body = await self._body(request)
-        app_id = _app_id(request)
+        app_id = app_id_of(request)
         if body is None:
             raise ProblemError(
                 ProblemKind.INVALID_BODY, "the body is missing: a start is a JSON object, see docs/rest.md"
@@ -72,21 +65,21 @@ class Routes:
             self._metrics.replays.inc()
         # A replay is the first answer again, however far the task has come by now.
         answer = StartAnswer(request_id=asked.request_id, task_id=started.task_id, status=State.ENQUEUED)
-        return _json(answer, status=HTTPStatus.ACCEPTED, headers=headers)
+        return json_answer(dumped(answer), status=HTTPStatus.ACCEPTED, headers=headers)
 
     async def stop(self, request: web.Request) -> web.Response:
         """Answer `POST /egress/v1/{app_id}/tasks/{task_id}/stop`."""
         body = await self._body(request)
-        app_id, task_id = _app_id(request), _task_id(request)
+        app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
             parse(StopRequest, body)
         await self._wishes.stop(app_id=app_id, task_id=task_id)
-        return _json(StopAnswer(task_id=task_id))
+        return json_answer(dumped(StopAnswer(task_id=task_id)))
 
     async def status(self, request: web.Request) -> web.Response:
         """Answer `GET /egress/v1/{app_id}/tasks/{task_id}`."""
         body = await self._body(request)
-        app_id, task_id = _app_id(request), _task_id(request)
+        app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
             parse(StatusRequest, body)
         task = await self._lookup.get(app_id=app_id, task_id=task_id)
@@ -95,7 +88,7 @@ class Routes:
     async def update(self, request: web.Request) -> web.Response:
         """Answer `PATCH /egress/v1/{app_id}/tasks/{task_id}` as the status call would."""
         body = await self._body(request)
-        app_id, task_id = _app_id(request), _task_id(request)
+        app_id, task_id = app_id_of(request), task_id_of(request)
         if body is None:
             raise ProblemError(
                 ProblemKind.INVALID_BODY, "the body is missing: an update is a JSON object, see docs/rest.md"
@@ -105,40 +98,8 @@ class Routes:
         return _status(task)
 
     async def _body(self, request: web.Request) -> JsonBody | None:
-        body = await read_json(request, seconds=self._body_seconds)
-        if body is not None and body.request_id is not None:
-            request[TRACE].request_id = body.request_id
-        return body
-
-
-def _app_id(request: web.Request) -> str:
-    value = request.match_info["app_id"]
-    try:
-        app_id = _APP_ID.validate_python(value)
-    except ValidationError as error:
-        sentence = summary(field_errors(error)).removeprefix("the body: ")
-    else:
-        request[TRACE].app_id = app_id
-        return app_id
-    raise ProblemError(ProblemKind.INVALID_PATH, f"the app_id in the path {sentence}")
-
-
-def _task_id(request: web.Request) -> str:
-    task_id = request.match_info["task_id"]
-    request[TRACE].task_id = task_id
-    return task_id
+        return await body_of(request, seconds=self._body_seconds)
 
 
 def _status(task: EgressTask) -> web.Response:
-    return _json(StatusAnswer.of(task), headers={"Cache-Control": "no-store"})
-
-
-def _json(
-    answer: BaseModel, *, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, Any] | None = None
-) -> web.Response:
-    return web.Response(
-        status=status,
-        headers=headers,
-        body=f"{answer.model_dump_json(by_alias=True, exclude_none=True)}\n".encode(),
-        content_type="application/json",
-    )
+    return json_answer(told(task), headers={"Cache-Control": "no-store"})

@@ -76,6 +76,7 @@ async def test_thousands_of_mistakes_get_a_short_answer(gateway: Client) -> None
 async def test_a_bad_app_id_is_refused_by_every_call(gateway: Client, app_id: str) -> None:
     calls: list[tuple[str, str, dict[str, Any] | None]] = [
         ("POST", "tasks", START_FLAT),
+        ("GET", "tasks", None),
         ("GET", "tasks/t1", None),
         ("PATCH", "tasks/t1", UPDATE),
         ("POST", "tasks/t1/stop", None),

@@ -23,15 +23,14 @@ async def test_an_unknown_path_is_a_problem_that_lists_the_calls(gateway: Client
     problem = await answer.json(content_type="application/problem+json")
     assert (answer.status, problem["type"]) == (404, "urn:egress-operator:problem:no-such-route")
     assert problem["instance"] == path
-    assert "POST /egress/v1/{app_id}/tasks" in problem["detail"]
+    assert "GET and POST /egress/v1/{app_id}/tasks" in problem["detail"]
     assert "PATCH …/tasks/{task_id}" in problem["detail"]
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/egress/v1/demo/tasks", "POST"),
-        ("GET", "/egress/v1/demo/tasks", "POST"),
+        ("DELETE", "/egress/v1/demo/tasks", "GET, HEAD, POST"),
         ("POST", "/egress/v1/demo/tasks/t1", "GET, HEAD, PATCH"),
         ("GET", "/egress/v1/demo/tasks/t1/stop", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
