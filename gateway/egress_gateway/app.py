@@ -14,6 +14,7 @@ from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import observe
 from egress_gateway.pages import PageCheck
+from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
@@ -36,7 +37,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     routes = Routes(
         Tasks(cluster, lookup, pages),
         Wishes(cluster, lookup),
-        lookup,
+        Polling(lookup, cache.changes, metrics=metrics),
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )
@@ -55,5 +56,9 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
             await running
         await cluster.close()
 
+    async def ending(_: web.Application) -> None:
+        cache.changes.end()
+
+    app.on_shutdown.append(ending)
     app.cleanup_ctx.append(watching)
     return app

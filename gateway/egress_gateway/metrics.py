@@ -35,7 +35,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "egress_gateway_request_duration_seconds",
-            "From a request's head to its answer.",
+            "From a request's head to its answer, less what the caller has asked to wait.",
             ("method", "route", "code"),
             buckets=_SECONDS,
             registry=self.registry,
@@ -60,6 +60,12 @@ class Metrics:
             "egress_gateway_page_checks",
             "Pages that were asked for: allowed, refused, or of a name that can't be resolved here.",
             ("outcome",),
+            registry=self.registry,
+        )
+        self.held_requests = Gauge(
+            "egress_gateway_held_requests",
+            "Requests that wait for a change of a task.",
+            ("kind",),
             registry=self.registry,
         )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(

@@ -14,13 +14,12 @@ from egress_api.rest import (
     UpdateRequest,
 )
 from egress_api.states import State
-from egress_api.task import EgressTask
 from egress_gateway.body import JsonBody, parse
 from egress_gateway.errors import ProblemError, ProblemKind
-from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of, told
-from egress_gateway.lookup import Lookup
+from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
+from egress_gateway.polling import Polling, status_answer
 from egress_gateway.tasks import Tasks
 from egress_gateway.wishes import Wishes
 
@@ -31,11 +30,11 @@ class Routes:
     """The calls: two forms of start, stop, update and status."""
 
     def __init__(
-        self, tasks: Tasks, wishes: Wishes, lookup: Lookup, *, metrics: Metrics, body_seconds: float
+        self, tasks: Tasks, wishes: Wishes, polling: Polling, *, metrics: Metrics, body_seconds: float
     ) -> None:
         self._tasks = tasks
         self._wishes = wishes
-        self._lookup = lookup
+        self._polling = polling
         self._metrics = metrics
         self._body_seconds = body_seconds
 
@@ -82,8 +81,7 @@ class Routes:
         app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
             parse(StatusRequest, body)
-        task = await self._lookup.get(app_id=app_id, task_id=task_id)
-        return _status(task)
+        return await self._polling.answer(request, app_id=app_id, task_id=task_id)
 
     async def update(self, request: web.Request) -> web.Response:
         """Answer `PATCH /egress/v1/{app_id}/tasks/{task_id}` as the status call would."""
@@ -95,11 +93,7 @@ class Routes:
             )
         asked = parse(UpdateRequest, body)
         task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=asked.payload.pause)
-        return _status(task)
+        return status_answer(task)
 
     async def _body(self, request: web.Request) -> JsonBody | None:
         return await body_of(request, seconds=self._body_seconds)
-
-
-def _status(task: EgressTask) -> web.Response:
-    return json_answer(told(task), headers={"Cache-Control": "no-store"})
