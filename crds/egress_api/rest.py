@@ -178,6 +178,12 @@ class StopAnswer(Body):
     status: Literal["SUCCESS"] = "SUCCESS"
 
 
+class DeleteRequest(Body):
+    """The optional body of `DELETE …/tasks/{task_id}`; the answer is the status call's."""
+
+    request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
+
+
 class UpdatePayload(Body):
     """What is to change while it records."""
 
@@ -192,7 +198,7 @@ class UpdateRequest(Body):
 
 
 class StatusRequest(Body):
-    """The optional body of `GET …/tasks/{task_id}`."""
+    """The optional body of `GET …/tasks/{task_id}`, and of `POST …/tasks/{task_id}/status`."""
 
     request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
 
@@ -215,11 +221,12 @@ class StatusPayload(Body):
 def told_state(task: EgressTask) -> State:
     """Return the state that a user is told.
 
-    A task that is to stop and hasn't ended says STOPPING from the stop's answer on, before the operator has
-    seen the wish.
+    A task that is to stop, or is being deleted, and hasn't ended says STOPPING from that call's answer on,
+    before the operator has seen the wish.
     """
     state = task.status.state
-    return State.STOPPING if task.spec.stop and not state.terminal else state
+    ends = task.spec.stop or task.metadata.deletion_timestamp is not None
+    return State.STOPPING if ends and not state.terminal else state
 
 
 class StatusAnswer(Body):
@@ -253,6 +260,7 @@ class StatusAnswer(Body):
         spec, status = task.spec, task.status
         state = told_state(task)
         heard = state is status.state
+        wish = "stop" if task.metadata.deletion_timestamp is None else "deletion"
         page = spec.layout is Layout.FREESTYLE
         return cls(
             task_id=task.metadata.name,
@@ -270,7 +278,7 @@ class StatusAnswer(Body):
                 audio=spec.audio,
             ),
             reason=status.reason if heard else Reason.STOPPING,
-            message=status.message if heard else "the stop has been asked for",
+            message=status.message if heard else f"the {wish} has been asked for",
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,

@@ -112,9 +112,11 @@ class TaskCache:
         if not told:
             self.changes.tell(Change(version, held.spec.app_id, name, None))
 
-    def hide(self, uid: str) -> None:
+    def hide(self, task: EgressTask) -> None:
         """Show a task no more that we have deleted, before the watch says so."""
-        self._deleted.add(uid)
+        held = self._tasks.get(task.metadata.name)
+        if held is not None and held.metadata.uid == task.metadata.uid:
+            self._deleted.add(held.metadata.uid)
 
     def note_seen(self, resource_version: str) -> None:
         """Note that the watch has told everything up to this version."""

@@ -51,7 +51,7 @@ def problem_of_http(error: web.HTTPException, *, method: str, path: str) -> Prob
             return ProblemError(
                 ProblemKind.NO_SUCH_ROUTE,
                 f"there is nothing at {path}; the calls are GET and POST /egress/v1/{{app_id}}/tasks, "
-                "GET and PATCH …/tasks/{task_id}, and POST …/tasks/{task_id}/stop",
+                "GET, PATCH and DELETE …/tasks/{task_id}, and POST …/tasks/{task_id}/stop and …/status",
             )
         case _:
             return ProblemError(

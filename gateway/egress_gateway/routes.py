@@ -1,4 +1,7 @@
-"""The paths: what a request says goes to `Tasks`, what it returns goes back byte for byte as the contract has it."""
+"""The paths of one task, as the contract has them byte for byte.
+
+In: what a request says, for `Tasks`, `Wishes` or `Polling`. Out: what they return, as an answer.
+"""
 
 from http import HTTPStatus
 
@@ -6,6 +9,7 @@ from aiohttp import web
 
 from egress_api.names import request_digest
 from egress_api.rest import (
+    DeleteRequest,
     StartAnswer,
     StartRequest,
     StatusRequest,
@@ -27,7 +31,7 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 class Routes:
-    """The calls: two forms of start, stop, update and status."""
+    """The calls about one task: two forms of start, stop, update, delete, and two of status."""
 
     def __init__(
         self, tasks: Tasks, wishes: Wishes, polling: Polling, *, metrics: Metrics, body_seconds: float
@@ -44,6 +48,8 @@ class Routes:
             web.post(PREFIX + "/{app_id}/tasks", self.start),
             web.get(PREFIX + "/{app_id}/tasks/{task_id}", self.status),
             web.patch(PREFIX + "/{app_id}/tasks/{task_id}", self.update),
+            web.delete(PREFIX + "/{app_id}/tasks/{task_id}", self.delete),
+            web.post(PREFIX + "/{app_id}/tasks/{task_id}/status", self.status),
             web.post(PREFIX + "/{app_id}/tasks/{task_id}/stop", self.stop),
         ]
 
@@ -76,7 +82,7 @@ class Routes:
         return json_answer(dumped(StopAnswer(task_id=task_id)))
 
     async def status(self, request: web.Request) -> web.Response:
-        """Answer `GET /egress/v1/{app_id}/tasks/{task_id}`."""
+        """Answer `GET /egress/v1/{app_id}/tasks/{task_id}`, and `POST …/status`."""
         body = await self._body(request)
         app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
@@ -94,6 +100,15 @@ class Routes:
         asked = parse(UpdateRequest, body)
         task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=asked.payload.pause)
         return status_answer(task)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Answer `DELETE /egress/v1/{app_id}/tasks/{task_id}` as the status call would."""
+        body = await self._body(request)
+        app_id, task_id = app_id_of(request), task_id_of(request)
+        if body is not None:
+            parse(DeleteRequest, body)
+        task = await self._wishes.delete(app_id=app_id, task_id=task_id)
+        return status_answer(task, status=HTTPStatus.ACCEPTED)
 
     async def _body(self, request: web.Request) -> JsonBody | None:
         return await body_of(request, seconds=self._body_seconds)

@@ -129,7 +129,7 @@ async def test_nobody_is_kept_who_has_gone(cache: TaskCache) -> None:
 
 async def test_a_task_that_we_have_deleted_is_hidden_until_the_watch_says_so(cache: TaskCache) -> None:
     with cache.changes.subscription(app_id="demo", name="a") as subscription:
-        cache.hide("a/0")
+        cache.hide(made("a", 5))
         cache.put(made("a", 11))  # its end, on the way before the deletion
         assert cache.get("a") is None
         assert [task.metadata.name for task in cache.newest("demo")] == ["b"]
@@ -141,8 +141,15 @@ async def test_a_task_that_we_have_deleted_is_hidden_until_the_watch_says_so(cac
 
 
 async def test_a_list_keeps_hidden_what_it_still_has(cache: TaskCache) -> None:
-    cache.hide("a/0")
-    cache.hide("b/0")
+    cache.hide(made("a", 5))
+    cache.hide(made("b", 6))
     cache.replace([made("a", 5)], resource_version="20")
     assert cache.get("a") is None
     assert cache._deleted == {"a/0"}
+
+
+async def test_what_is_not_known_needs_no_hiding(cache: TaskCache) -> None:
+    cache.hide(made("c", 8))
+    cache.hide(made("a", 5, uid="an earlier one"))
+    assert not cache._deleted
+    assert cache.get("a") is not None
