@@ -8,6 +8,7 @@ from aiohttp import web
 
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
+from egress_gateway.events import Events
 from egress_gateway.health import Health
 from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
@@ -43,7 +44,9 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     )
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
-    app.add_routes([*routes.table(), *Listing(cache).table(), *health.table()])
+    events = Events(lookup, cache, metrics=metrics)
+    tables = (routes.table(), Listing(cache).table(), events.table(), health.table())
+    app.add_routes(path for table in tables for path in table)
     app[HEALTH] = health
     app[CACHE] = cache
     app[WATCH] = watch

@@ -18,7 +18,7 @@ from egress_api.task import EgressTask
 
 REMEMBERED: Final = 1000
 MOST_WAITING: Final = 250
-"""Changes that a subscription holds for its reader: some 500 KB at most."""
+"""Changes that a subscription holds for its reader, some 2 KB each."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Change:
     def to(cls, task: EgressTask) -> "Change":
         """Return the change that made a task what it is."""
         return cls(int(task.metadata.resource_version), task.spec.app_id, task.metadata.name, task)
+
+    @property
+    def final(self) -> bool:
+        """True when the task has ended or is gone: nothing more is to come of it."""
+        return self.task is None or self.task.status.state.terminal
 
     @cached_property
     def status(self) -> bytes | None:

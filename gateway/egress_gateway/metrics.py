@@ -64,8 +64,13 @@ class Metrics:
         )
         self.held_requests = Gauge(
             "egress_gateway_held_requests",
-            "Requests that wait for a change of a task.",
+            "Requests that wait for changes of tasks: a status call, or a stream of events.",
             ("kind",),
+            registry=self.registry,
+        )
+        self.slow_readers = Counter(
+            "egress_gateway_slow_readers",
+            "Streams of events that were cut since their reader was too slow.",
             registry=self.registry,
         )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(

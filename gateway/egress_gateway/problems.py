@@ -51,7 +51,8 @@ def problem_of_http(error: web.HTTPException, *, method: str, path: str) -> Prob
             return ProblemError(
                 ProblemKind.NO_SUCH_ROUTE,
                 f"there is nothing at {path}; the calls are GET and POST /egress/v1/{{app_id}}/tasks, "
-                "GET, PATCH and DELETE …/tasks/{task_id}, and POST …/tasks/{task_id}/stop and …/status",
+                "GET, PATCH and DELETE …/tasks/{task_id}, POST …/tasks/{task_id}/stop and …/status, and "
+                "GET …/tasks/{task_id}/events and /egress/v1/{app_id}/events",
             )
         case _:
             return ProblemError(
