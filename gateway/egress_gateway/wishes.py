@@ -74,7 +74,7 @@ class Wishes:
 
         async def delete(task: EgressTask) -> EgressTask:
             left = await self._cluster.delete_task(task.metadata.name, uid=task.metadata.uid)
-            if left["kind"] == KIND:
+            if left.get("kind") == KIND:
                 return self._lookup.taken(left)  # somebody's finalizer still holds it
             self._lookup.forget(task)
             gone = task.metadata.model_copy(update={"deletion_timestamp": datetime.now(UTC)})
