@@ -70,7 +70,7 @@ class TaskCache:
         newer = {name: task for name, task in before.items() if _version(task) > listed}
         self._tasks = known | newer
         self._index = AppIndex(self._tasks.values())
-        self._deleted &= {task.metadata.uid for task in known.values()}
+        self._deleted &= {task.metadata.uid for task in self._tasks.values()}
         if self._synced:
             missed = [Change.to(task) for task in known.values() if _version(task) > self._seen]
             lost = [task for task in before.values() if not _still_there(task, self._tasks)]

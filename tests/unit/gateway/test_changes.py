@@ -148,6 +148,13 @@ async def test_a_list_keeps_hidden_what_it_still_has(cache: TaskCache) -> None:
     assert cache._deleted == {"a/0"}
 
 
+async def test_a_list_of_before_keeps_hidden_what_was_made_and_deleted_since(cache: TaskCache) -> None:
+    cache.put_own(made("c", 25))
+    cache.hide(made("c", 25))
+    cache.replace([], resource_version="20")
+    assert cache.get("c") is None
+
+
 async def test_what_is_not_known_needs_no_hiding(cache: TaskCache) -> None:
     cache.hide(made("c", 8))
     cache.hide(made("a", 5, uid="an earlier one"))
