@@ -8,11 +8,14 @@ from aiohttp import web
 
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
+from egress_gateway.events import Events
 from egress_gateway.health import Health
+from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import observe
 from egress_gateway.pages import PageCheck
+from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
@@ -35,13 +38,15 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     routes = Routes(
         Tasks(cluster, lookup, pages),
         Wishes(cluster, lookup),
-        lookup,
+        Polling(lookup, cache.changes, metrics=metrics),
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )
 
     app = web.Application(middlewares=[observe(metrics)], client_max_size=settings.max_body_bytes)
-    app.add_routes([*routes.table(), *health.table()])
+    events = Events(lookup, cache, metrics=metrics)
+    tables = (routes.table(), Listing(cache).table(), events.table(), health.table())
+    app.add_routes(path for table in tables for path in table)
     app[HEALTH] = health
     app[CACHE] = cache
     app[WATCH] = watch
@@ -54,5 +59,9 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
             await running
         await cluster.close()
 
+    async def ending(_: web.Application) -> None:
+        cache.changes.end()
+
+    app.on_shutdown.append(ending)
     app.cleanup_ctx.append(watching)
     return app
