@@ -13,7 +13,7 @@ JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench soak
 
-.PHONY: help demo demo-web test test-fast lint tools unit api e2e faults bench soak up deploy down env generate clean
+.PHONY: help demo demo-web test test-fast lint tools unit api e2e faults player bench soak up deploy down env generate clean
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
@@ -48,19 +48,20 @@ unit: tools  ## no cluster, no node
 api: tools  ## against a real kube-apiserver and etcd
 	@$(PYTEST) tests/api --dist loadfile
 
-e2e: $(READY)  ## on the node, with real media
+e2e: player  ## on the node, with real media
 	@$(CLUSTER) deploy
-	@$(BIN)/python -m pytest tests/e2e -q -m "not faults"
+	@$(BIN)/python -m pytest tests/e2e -q
 
-# Not part of `make test` yet: 40 recordings in which things die want both cores to themselves, and half an hour.
-faults: $(READY)  ## the table of faults on the node (docs/recordings.md), and a player's view of what is left
+faults: player  ## of these, the table of faults (docs/recordings.md) and a player's view of what is left
 	@$(CLUSTER) deploy
+	@$(BIN)/python -m pytest tests/e2e -q -m faults
+
+player: $(READY)
 	@command -v npm >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install this first: npm (it fetches the player)" >&2; exit 1; }; \
 	  echo "installing npm" >&2; DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2; \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >&2; }
 	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
-	@$(BIN)/python -m pytest tests/e2e -q -m faults
 
 bench: $(READY)  ## start latency, CPU and memory of a recording, and what faults cost it
 	@$(CLUSTER) deploy

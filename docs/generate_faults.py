@@ -61,6 +61,8 @@ def _gaps(expected: Expected) -> str:
         f"`{reason}`" + (f" × {expected.gaps.count(reason)}" if expected.gaps.count(reason) > 1 else "")
         for reason in reasons
     )
+    if expected.gaps_also:
+        told += "".join(f", perhaps `{reason}`" for reason in expected.gaps_also)
     return f"{told} or none" if expected.gaps_maybe else told
 
 

@@ -1,4 +1,4 @@
-"""REST bodies: the four calls, byte for byte as their users know them (docs/rest.md).
+"""REST bodies: four calls byte for byte as their users know them, and what we add (docs/rest.md).
 
 `request_id`, `cmd`, `payload`, `access_token` and `filename_pattern` are snake_case, `workerUid`,
 `frameRate` and `webGL` are not: that is the contract, not an oversight. What we add stands beside it.
@@ -178,6 +178,12 @@ class StopAnswer(Body):
     status: Literal["SUCCESS"] = "SUCCESS"
 
 
+class DeleteRequest(Body):
+    """The optional body of `DELETE …/tasks/{task_id}`; the answer is the status call's."""
+
+    request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
+
+
 class UpdatePayload(Body):
     """What is to change while it records."""
 
@@ -192,7 +198,7 @@ class UpdateRequest(Body):
 
 
 class StatusRequest(Body):
-    """The optional body of `GET …/tasks/{task_id}`."""
+    """The optional body of `GET …/tasks/{task_id}`, and of `POST …/tasks/{task_id}/status`."""
 
     request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
 
@@ -210,6 +216,17 @@ class StatusPayload(Body):
     format: OutputFormat
     video: Video
     audio: Audio
+
+
+def told_state(task: EgressTask) -> State:
+    """Return the state that a user is told.
+
+    A task that is to stop, or is being deleted, and hasn't ended says STOPPING from that call's answer on,
+    before the operator has seen the wish.
+    """
+    state = task.status.state
+    ends = task.spec.stop or task.metadata.deletion_timestamp is not None
+    return State.STOPPING if ends and not state.terminal else state
 
 
 class StatusAnswer(Body):
@@ -239,17 +256,15 @@ class StatusAnswer(Body):
 
     @classmethod
     def of(cls, task: EgressTask) -> Self:
-        """Return what a user is told about `task`.
-
-        A task that is to stop and hasn't ended says STOPPING from the stop's answer on, before the operator
-        has seen the wish.
-        """
+        """Return what a user is told about `task`."""
         spec, status = task.spec, task.status
-        heard = not spec.stop or status.state.terminal or status.state is State.STOPPING
+        state = told_state(task)
+        heard = state is status.state
+        wish = "stop" if task.metadata.deletion_timestamp is None else "deletion"
         page = spec.layout is Layout.FREESTYLE
         return cls(
             task_id=task.metadata.name,
-            status=status.state if heard else State.STOPPING,
+            status=state,
             payload=StatusPayload(
                 layout=spec.layout,
                 channel=spec.channel,
@@ -263,7 +278,7 @@ class StatusAnswer(Body):
                 audio=spec.audio,
             ),
             reason=status.reason if heard else Reason.STOPPING,
-            message=status.message if heard else "the stop has been asked for",
+            message=status.message if heard else f"the {wish} has been asked for",
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
@@ -277,10 +292,24 @@ class StatusAnswer(Body):
         )
 
 
+class ListAnswer(Body):
+    """The answer to a list: one page of an app's tasks, newest first."""
+
+    tasks: list[StatusAnswer] = Field(description="Each as the status call answers it.")
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last one.")
+
+
 class FieldError(Body):
     """One bad field."""
 
     pointer: str = Field(description="JSON pointer to the field in the request's body.")
+    detail: str = Field(description="What is wrong with it.")
+
+
+class ParameterError(Body):
+    """One bad query parameter."""
+
+    parameter: str = Field(description="Its name.")
     detail: str = Field(description="What is wrong with it.")
 
 
@@ -293,7 +322,7 @@ class Problem(Body):
     detail: str
     instance: str = Field(description="The path that was called.")
     request_id: str = Field(description="The request's own id, or one that the gateway gave it.")
-    errors: list[FieldError] = Field(default_factory=list)
+    errors: list[FieldError | ParameterError] = Field(default_factory=list)
 
     def dump(self) -> dict[str, Any]:
         """Return the JSON object; `errors` only where there are some."""

@@ -9,7 +9,7 @@ from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from egress_gateway.app import HEALTH, create_app
+from egress_gateway.app import CACHE, HEALTH, create_app
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import ConfigError
 from egress_gateway.logs import configure_logs, get_logger
@@ -86,6 +86,7 @@ async def _serve(settings: Settings) -> None:
         await told.wait()
         log.info("shutting down", drain_seconds=settings.drain_seconds)
         app[HEALTH].draining = True
+        app[CACHE].changes.end()
         await asyncio.sleep(settings.drain_seconds)
     finally:
         # Stops listening, lets requests in flight end, then stops the watch.

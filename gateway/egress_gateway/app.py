@@ -10,12 +10,15 @@ from egress_gateway.auth.guard import Gate, guard
 from egress_gateway.auth.modes import keep_following, modes_of
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
+from egress_gateway.events import Events
 from egress_gateway.health import Health
 from egress_gateway.limits import Limits
+from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import deadline, observe
 from egress_gateway.pages import PageCheck
+from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
@@ -42,7 +45,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     routes = Routes(
         Tasks(cluster, lookup, pages),
         Wishes(cluster, lookup),
-        lookup,
+        Polling(lookup, cache.changes, metrics=metrics),
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )
@@ -54,7 +57,9 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
         middlewares=[observe(metrics), guard(gate, limits), deadline(settings.answer_seconds)],
         client_max_size=settings.max_body_bytes,
     )
-    app.add_routes([*routes.table(), *health.table()])
+    events = Events(lookup, cache, metrics=metrics)
+    tables = (routes.table(), Listing(cache).table(), events.table(), health.table())
+    app.add_routes(path for table in tables for path in table)
     app[HEALTH] = health
     app[CACHE] = cache
     app[WATCH] = watch
@@ -72,5 +77,9 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
                 await task
         await cluster.close()
 
+    async def ending(_: web.Application) -> None:
+        cache.changes.end()
+
+    app.on_shutdown.append(ending)
     app.cleanup_ctx.append(watching)
     return app

@@ -23,6 +23,7 @@ from egress_gateway.settings import Settings
 
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _CONNECTIONS = 64
+_DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
 _KEEPALIVE_SECONDS = 60
 """Under the API server's 90, so that it's us who close an idle connection and no request meets a dead one."""
 
@@ -100,6 +101,11 @@ class Cluster:
             content_type="application/merge-patch+json",
         )
 
+    async def delete_task(self, name: str, *, uid: str) -> dict[str, Any]:
+        """Delete the EgressTask of that name and uid; return what is left of it, or a Status once nothing is."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        return await self._json("DELETE", f"{self._tasks}/{name}", body=options)
+
     async def create_secret(self, resource: dict[str, Any]) -> None:
         """Create a Secret; what comes back is not looked at."""
         await self._json("POST", self._secrets, body=resource)
@@ -171,7 +177,7 @@ class Cluster:
         )
         try:
             content = await answer.read()
-            if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            if answer.status not in _DONE:
                 raise _refusal(answer, content)
             value: dict[str, Any] = json.loads(content)
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
-from egress_api.rest import FieldError
+from egress_api.rest import FieldError, ParameterError
 
 
 class GatewayError(Exception):
@@ -33,6 +33,7 @@ class ProblemKind(StrEnum):
     MALFORMED_JSON = "malformed-json"
     INVALID_BODY = "invalid-body"
     INVALID_PATH = "invalid-path"
+    INVALID_QUERY = "invalid-query"
     REFUSED = "refused"
     PAGE_FORBIDDEN = "page-forbidden"
     NOT_FOUND = "task-not-found"
@@ -93,6 +94,11 @@ _KINDS = {
         HTTPStatus.BAD_REQUEST,
         "The path has a part that is wrong",
         "The `app_id` in the path is wrong.",
+    ),
+    ProblemKind.INVALID_QUERY: (
+        HTTPStatus.BAD_REQUEST,
+        "The query has parameters that are wrong",
+        "Parameters behind the `?` are wrong; `errors` names them.",
     ),
     ProblemKind.REFUSED: (
         HTTPStatus.FORBIDDEN,
@@ -189,7 +195,7 @@ class ProblemError(GatewayError):
     Args:
         kind: what kind of problem, with its status and title.
         detail: a sentence for the caller: what is wrong, and what to do next.
-        errors: the bad fields, if the body is to blame.
+        errors: the bad fields or parameters, if the body or the query is to blame.
         headers: to send along.
         status: instead of the kind's own.
     """
@@ -199,14 +205,14 @@ class ProblemError(GatewayError):
         kind: ProblemKind,
         detail: str,
         *,
-        errors: Sequence[FieldError] = (),
+        errors: Sequence[FieldError | ParameterError] = (),
         headers: Mapping[str, str] | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
-        self.errors = list(errors)
+        self.errors: list[FieldError | ParameterError] = list(errors)
         self.headers = dict(headers or {})
         self.status = status or kind.status
 

@@ -79,6 +79,10 @@ class Lookup:
         self._cache.put_own(task)
         return task
 
+    def forget(self, task: EgressTask) -> None:
+        """Show a task no more that has been deleted just now."""
+        self._cache.hide(task)
+
 
 def not_found(app_id: str, task_id: str) -> ProblemError:
     """Return the problem that says so."""

@@ -35,7 +35,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "egress_gateway_request_duration_seconds",
-            "From a request's head to its answer.",
+            "From a request's head to its answer, less what the caller has asked to wait.",
             ("method", "route", "code"),
             buckets=_SECONDS,
             registry=self.registry,
@@ -72,6 +72,17 @@ class Metrics:
             "egress_gateway_rate_limited",
             "Requests refused because their app calls too often: starts, and other calls.",
             ("what",),
+            registry=self.registry,
+        )
+        self.held_requests = Gauge(
+            "egress_gateway_held_requests",
+            "Requests that wait for changes of tasks: a status call, or a stream of events.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.slow_readers = Counter(
+            "egress_gateway_slow_readers",
+            "Streams of events that were cut since their reader was too slow.",
             registry=self.registry,
         )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(

@@ -30,6 +30,10 @@ class Trace:
 
     request_id: str
     caller: str | None = None
+    given: str = ""
+    """The id in the request's header, which goes back as it came."""
+    held_seconds: float = 0.0
+    """Of the time until the answer, what the caller has asked to wait: no measure of ours."""
     app_id: str | None = None
     task_id: str | None = None
     problem: str | None = None
@@ -47,13 +51,14 @@ def observe(metrics: Metrics) -> Middleware:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         if not _HEADER_ID.fullmatch(given):
             given = ""
-        trace = Trace(request_id=given or uuid.uuid4().hex)
+        trace = Trace(request_id=given or uuid.uuid4().hex, given=given)
         request[TRACE] = trace
         response = await _answer(request, handler, trace)
-        response.headers[REQUEST_ID_HEADER] = given or trace.request_id
-        response.headers["Server"] = "egress-gateway"
+        if not response.prepared:
+            sign(request, response)
         seconds = time.perf_counter() - begun
-        metrics.observe(method=request.method, route=_route(request), code=response.status, seconds=seconds)
+        ours = max(seconds - trace.held_seconds, 0)
+        metrics.observe(method=request.method, route=_route(request), code=response.status, seconds=ours)
         _write(request, trace, status=response.status, seconds=seconds)
         return response
 
@@ -82,6 +87,13 @@ def deadline(seconds: float) -> Middleware:
         )
 
     return middleware
+
+
+def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id into the head of its answer; a stream does so before it begins."""
+    trace = request[TRACE]
+    response.headers[REQUEST_ID_HEADER] = trace.given or trace.request_id
+    response.headers["Server"] = "egress-gateway"
 
 
 async def _answer(request: web.Request, handler: Handler, trace: Trace) -> web.StreamResponse:

@@ -50,8 +50,9 @@ def problem_of_http(error: web.HTTPException, *, method: str, path: str) -> Prob
         case web.HTTPNotFound():
             return ProblemError(
                 ProblemKind.NO_SUCH_ROUTE,
-                f"there is nothing at {path}; the calls are POST /egress/v1/{{app_id}}/tasks, "
-                "GET and PATCH …/tasks/{task_id}, and POST …/tasks/{task_id}/stop",
+                f"there is nothing at {path}; the calls are GET and POST /egress/v1/{{app_id}}/tasks, "
+                "GET, PATCH and DELETE …/tasks/{task_id}, POST …/tasks/{task_id}/stop and …/status, and "
+                "GET …/tasks/{task_id}/events and /egress/v1/{app_id}/events",
             )
         case _:
             return ProblemError(

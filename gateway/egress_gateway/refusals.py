@@ -49,6 +49,16 @@ def problem_of(error: ClusterError, *, deed: str) -> ProblemError:
     return _later(ProblemKind.NOT_SET_UP, f"{deed}: {what} ({error.message}). {todo}", REPAIR_SECONDS)
 
 
+def stale_problem(deed: str) -> ProblemError:
+    """Return the problem for what only the watch cache can answer, while it can't be believed."""
+    return ProblemError(
+        ProblemKind.UNAVAILABLE,
+        f"{deed}: the gateway's watch on the tasks is down, and what it last told may be old. "
+        "Send the same request again.",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
 def _forbidden(error: ClusterRefusedError, deed: str) -> ProblemError:
     told = f"{deed}: {error.message}."
     if "exceeded quota" in error.message:

@@ -1,13 +1,15 @@
-"""What a caller wishes of a task that is there: that it stops, that it pauses or goes on.
+"""What a caller wishes of a task that is there: that it stops, that it pauses or goes on, that it is deleted.
 
 In: an app, a task_id and the wish. Out: the wish in the task's spec, by a merge patch on the very task that
-was looked at; meeting it is the operator's.
+was looked at, or its deletion; meeting it is the operator's.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+from egress_api.constants import KIND
 from egress_api.states import State
 from egress_api.task import EgressTask
 from egress_gateway.cluster import Cluster
@@ -22,7 +24,7 @@ Patch = dict[str, dict[str, Any]]
 
 
 class Wishes:
-    """Stop, pause and resume."""
+    """Stop, pause, resume and delete."""
 
     def __init__(self, cluster: Cluster, lookup: Lookup) -> None:
         self._cluster = cluster
@@ -63,15 +65,43 @@ class Wishes:
         deed = f"{'the pause' if wanted else 'the end of the pause'} can't be written down"
         return await self._write(patch, app_id=app_id, task_id=task_id, deed=deed)
 
+    async def delete(self, *, app_id: str, task_id: str) -> EgressTask:
+        """Delete the task, and return it as it was last; its recorder ends as after a stop.
+
+        Raises:
+            ProblemError: when this app has no such task (any more), or it can't be deleted.
+        """
+
+        async def delete(task: EgressTask) -> EgressTask:
+            left = await self._cluster.delete_task(task.metadata.name, uid=task.metadata.uid)
+            if left.get("kind") == KIND:
+                return self._lookup.taken(left)  # somebody's finalizer still holds it
+            self._lookup.forget(task)
+            gone = task.metadata.model_copy(update={"deletion_timestamp": datetime.now(UTC)})
+            return task.model_copy(update={"metadata": gone})
+
+        return await self._try(delete, app_id=app_id, task_id=task_id, deed="the task can't be deleted")
+
     async def _write(
         self, patch_for: Callable[[EgressTask], Patch | None], *, app_id: str, task_id: str, deed: str
     ) -> EgressTask:
+        async def write(task: EgressTask) -> EgressTask:
+            patch = patch_for(task)
+            if patch is None:
+                return task
+            return self._lookup.taken(await self._cluster.patch_task(task.metadata.name, patch))
+
+        return await self._try(write, app_id=app_id, task_id=task_id, deed=deed)
+
+    async def _try(
+        self, act: Callable[[EgressTask], Awaitable[EgressTask]], *, app_id: str, task_id: str, deed: str
+    ) -> EgressTask:
         task = await self._lookup.get(app_id=app_id, task_id=task_id)
         tries = _TRIES
-        while (patch := patch_for(task)) is not None:
+        while True:
             tries -= 1
             try:
-                return self._lookup.taken(await self._cluster.patch_task(task.metadata.name, patch))
+                return await act(task)
             except ClusterRefusedError as error:
                 if error.code == HTTPStatus.NOT_FOUND and error.names_object:
                     raise not_found(app_id, task_id) from error
@@ -81,7 +111,6 @@ class Wishes:
                 raise problem_of(error, deed=deed) from error
             # Not the task that it was: written by somebody else, or made anew under its name.
             task = await self._lookup.again(app_id=app_id, task_id=task_id)
-        return task
 
 
 def _check_goes_on(task: EgressTask) -> None:

@@ -57,7 +57,7 @@ def attempt_ended(look: Look, pod: PodView | None) -> Decision:
     end = classify(pod, summary, now=look.now)
     began = draft.holds(ConditionType.RECORDING)
     if summary is not None:
-        began = began or summary.joined_at is not None
+        began = began or (summary.joined_at is not None and summary.first_frame_at is not None)
         draft.report(summary, final=True)
     draft.set(pending_bytes=0)
     _note_lists(look, pod, summary, end)
@@ -143,7 +143,10 @@ def _forget_pod(look: Look, number: int) -> None:
 
 def stopped_between_pods(look: Look) -> Decision:
     """End a task that is to stop while no recorder records it."""
-    if look.status.started_at is None:
+    status, draft = look.status, look.draft
+    recorded = status.first_frame_at is not None or draft.holds(ConditionType.RECORDING)
+    # Where the lists were not closed nobody may have told of a first picture.
+    if status.started_at is None or (draft.holds(ConditionType.UPLOADED) and not recorded):
         message = "stopped before the recording began"
         return look.end(State.STOPPED, Reason.STOPPED_BEFORE_START, message)
     message = "stopped as asked, while a new recorder was waited for; what was recorded before is there"

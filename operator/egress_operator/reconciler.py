@@ -174,7 +174,7 @@ class Reconciler:
     def _ask(self, key: TaskKey, task: EgressTask, pod: PodView, facts: Facts) -> Facts:
         live = self._live.latest(key, pod)
         waits_for_pause = live is not None and live.paused != task.spec.pause
-        self._live.follow(key, pod, closely=pod.given_up or waits_for_pause)
+        self._live.follow(key, pod, closely=pod.given_up or pod.told_to_stop or waits_for_pause)
         return replace(
             facts,
             live=live,

@@ -13,6 +13,7 @@ from egress_api.status import EgressTaskStatus, Gap
 from egress_operator.figures import losses
 from egress_operator.pod_state import PodView
 
+ENDING: Final = "the recorder is ending the recording and uploading the rest"
 _STORE: Final = frozenset({Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED})
 
 
@@ -47,7 +48,7 @@ def stopping_sentence(status: EgressTaskStatus) -> str:
     """Return what is the case while a recorder that was told to end is left alone."""
     trouble = store_trouble(status)
     if not trouble:
-        return "the recorder is ending the recording and uploading the rest"
+        return ENDING
     waits = f", {size(status.pending_bytes)} wait" if status.pending_bytes else ""
     return (
         f"the recording has ended, but uploads fail ({trouble}){waits}: the recorder stays until everything is "

@@ -13,7 +13,7 @@ from egress_api.states import ConditionType, Reason, State
 from egress_operator.decision import Decision, TellPod
 from egress_operator.look import Look
 from egress_operator.pod_state import PodView
-from egress_operator.sentences import stopping_sentence
+from egress_operator.sentences import ENDING, stopping_sentence
 
 UNANSWERED_SECONDS: Final = 60.0
 """A recorder that has not answered for so long is not left alone any longer."""
@@ -35,8 +35,7 @@ def stop_recorder(look: Look, pod: PodView, *, live: LiveReport | None) -> Decis
     records = pod.can_be_told_to_stop and look.draft.holds(ConditionType.RECORDING)
     stays = not pod.deleting and (pod.told_to_stop or records)
     if not stays or _does_not_heed(look, pod, live):
-        message = "the recorder is ending the recording and uploading the rest"
-        look.draft.state(State.STOPPING, Reason.STOPPING, message)
+        look.draft.state(State.STOPPING, Reason.STOPPING, ENDING)
         look.delete(pod)
         return look.wait(look.look_again(pod))
     look.draft.state(State.STOPPING, Reason.STOPPING, stopping_sentence(look.status))
@@ -47,8 +46,8 @@ def stop_recorder(look: Look, pod: PodView, *, live: LiveReport | None) -> Decis
 
 def _does_not_heed(look: Look, pod: PodView, live: LiveReport | None) -> bool:
     silent, since = look.facts.silent_seconds, pod.told_to_stop_at
-    if silent is not None and silent >= UNANSWERED_SECONDS:
-        return True
+    if silent:  # what it said last may have been said before
+        return silent >= UNANSWERED_SECONDS
     if live is None or since is None or live.phase not in _STILL_RECORDS:
         return False
     return (look.now - since).total_seconds() >= HEEDING_SECONDS

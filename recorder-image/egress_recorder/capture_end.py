@@ -43,19 +43,23 @@ class Broken:
         return GapReason.SPOOL_FULL if self.reason is EndReason.DISK_FULL else GapReason.CAPTURE_RESTARTED
 
 
-def meaning_of(code: int, *, last_word: Ended | None, hung: str | None) -> Ending | Broken:
+def meaning_of(
+    code: int, *, last_word: Ended | None, hung: str | None, by_predecessor: bool = False
+) -> Ending | Broken:
     """Decide what it means.
 
     Args:
         code: the exit code, negative for a signal.
         last_word: its `ended` event, if it still said one.
         hung: what it failed to do, if it was killed for that.
+        by_predecessor: whether it may be our own predecessor that has the identity: its node was cut off and is back,
+            and it joins anew, for the last time: it finds its manifest taken.
     """
     reason = EndReason(last_word.reason) if last_word else _reason_of_exit(code)
     message = last_word.message if last_word else _words_of_exit(code, hung)
     if reason in _AS_WANTED:
         return Ending.stopped(Reason(reason), message)
-    if reason in _FOR_GOOD:
+    if reason in _FOR_GOOD and not (by_predecessor and reason is EndReason.IDENTITY_TAKEN):
         return Ending.failed(Reason(reason), message, retryable=False)
     return Broken(reason, message)
 

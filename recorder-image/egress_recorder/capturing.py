@@ -23,6 +23,8 @@ from egress_recorder.recording import Recording
 from egress_recorder.spool import Spool
 from egress_recorder.uploader import Uploader
 
+_PREDECESSOR_JOINS: Final = 2
+"""So often a recorder that was replaced may throw out the one that took over; who does it more often is somebody else."""
 _REJOIN_PAUSE_SECONDS: Final = 2.0
 _LONGEST_DISK_PAUSE_SECONDS: Final = 5.0
 
@@ -45,6 +47,7 @@ class Capturing:
         self._earlier_seconds = recording.listed_seconds
         self._joined_now = False
         self._restarts = RestartLimit(limit=settings.restart_limit, window=settings.restart_window_seconds)
+        self._thrown_out = 0
         self._hangs = RestartLimit(limit=settings.hang_limit, window=settings.hang_window_seconds)
         self._away = Patience(seconds=settings.rejoin_patience_seconds)
         self._disk = Patience(seconds=settings.disk_patience_seconds)
@@ -98,7 +101,13 @@ class Capturing:
             self._away.worked()
         if capture.recorded:
             self._disk.worked()
-        return gone.ending or meaning_of(gone.code, last_word=gone.last_word, hung=gone.hung)
+        by_predecessor = self._config.attempt > 1 and self._thrown_out < _PREDECESSOR_JOINS
+        end = gone.ending or meaning_of(
+            gone.code, last_word=gone.last_word, hung=gone.hung, by_predecessor=by_predecessor
+        )
+        if isinstance(end, Broken) and end.reason is EndReason.IDENTITY_TAKEN:
+            self._thrown_out += 1
+        return end
 
     def _pause_after(self, end: Broken, *, now: float) -> float | Ending:
         """Return the seconds until the next capture, or the end where there have been too many."""

@@ -70,12 +70,10 @@ class Finalizing:
 
     def _may_upload(self, margin: float) -> bool:
         if self._stop.hurried_at is not None:
-            return self._clock.monotonic() < self._stop.hurried_at + _HURRY_SECONDS
+            return self._clock.monotonic() < max(self._stop.hurried_at, self._ended_at) + _HURRY_SECONDS
         return self._seconds_left() > margin
 
     def _seconds_left(self) -> float:
-        if self._stop.hurry:
-            return 0.0
         now = self._clock.monotonic()
         by_itself = self._ended_at + self._settings.upload_patience_seconds
         if self._stop.asked_at is None:

@@ -61,7 +61,7 @@ class Live:
 
     @property
     def ready(self) -> bool:
-        """Whether it has joined and its pipeline runs; it stays so while a dead capture is replaced."""
+        """Whether it has joined and encoded a picture; it stays so while a dead capture is replaced."""
         return self.joined_at is not None and self.producing
 
     def status(self) -> LiveReport:

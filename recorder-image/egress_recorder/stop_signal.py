@@ -13,7 +13,7 @@ class StopSignal:
         """Monotonic seconds of the first SIGTERM: the Pod's grace period counts from here. None where only the
         control volume told: then the Pod stays for as long as its recorder likes."""
         self.hurried_at: float | None = None
-        """Monotonic seconds of the second SIGTERM: no more waiting from here."""
+        """Monotonic seconds of the second SIGTERM: from here nothing is waited for but what is on its way."""
 
     @property
     def hurry(self) -> bool:

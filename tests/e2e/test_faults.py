@@ -1,6 +1,6 @@
 """What goes away around a recording, over REST and for good: the gateway, the operator at the end, the task itself.
 
-What breaks a recording is in test_fault_table.py, test_fault_table_store.py and test_nodes.py.
+What breaks a recording is in test_fault_table.py and test_fault_table_outside.py.
 """
 
 from collections.abc import Callable

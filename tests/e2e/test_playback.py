@@ -41,7 +41,7 @@ def test_hls_js_plays_a_plain_recording_and_one_with_gaps_to_their_ends(
     made = PageTasks(tasks, {plain: APP, broken: APP})
     made.goes_on(broken)
     made.kill(broken, CAPTURE)
-    made.goes_on(broken)
+    made.goes_on(broken, segments=2)  # one is what the dead capture had open
     gateway.stop(plain)
     pause(tasks, broken, paused=True)
     until("it pauses", lambda: tasks.get(broken)["status"]["reason"] == "Paused", seconds=20)

@@ -177,14 +177,14 @@ def test_a_recording_is_paused_and_goes_on(
         assert answer.status == 200, answer.body
         until(
             f"its reason is {reason}",
-            lambda reason=reason: gateway.status(task).body["payload"]["reason"] == reason,
+            lambda reason=reason: gateway.status(task).body["reason"] == reason,
             seconds=20,
         )
     gateway.stop(task)
     tasks.until_state(task, "STOPPED", seconds=60)
-    payload = gateway.status(task).body["payload"]
-    assert [gap["reason"] for gap in payload["gaps"]] == ["Paused"]
-    assert payload["lost_seconds"] == 0
+    body = gateway.status(task).body
+    assert [gap["reason"] for gap in body["gaps"]] == ["Paused"]
+    assert body["lost_seconds"] == 0
     result = fetch_task(task, tmp_path / task)
     assert result.problems() == []
     assert [entry.discontinuity for entry in result.playlist.entries].count(True) == 1

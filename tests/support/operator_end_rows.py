@@ -220,7 +220,19 @@ def _given_up_rows() -> Iterator[Row]:
 
 
 def _between_rows() -> Iterator[Row]:
-    waiting = status(State.PROCESSING, attempt=2, pod=False, started_at=at(5), reason=Reason.RETRYING)
+    waiting = status(
+        State.PROCESSING, attempt=2, pod=False, started_at=at(5), first_frame_at=at(6), reason=Reason.RETRYING
+    )
+    yield Row(
+        when="stop is asked for while a new recorder is waited for, nobody told what the last one had recorded",
+        task=task(
+            status(State.PROCESSING, attempt=2, pod=False, started_at=at(5), reason=Reason.RETRYING),
+            stop=True,
+        ),
+        state=State.STOPPING,
+        reason="Closing",
+        does="create 2 to close",
+    )
     yield Row(
         when="stop is asked for while a new recorder is waited for, the last one has closed the playlist",
         task=task(
@@ -230,6 +242,7 @@ def _between_rows() -> Iterator[Row]:
                 pod=False,
                 closed=True,
                 started_at=at(5),
+                first_frame_at=at(6),
                 reason=Reason.RETRYING,
             ),
             stop=True,
@@ -246,7 +259,7 @@ def _between_rows() -> Iterator[Row]:
     )
     yield Row(
         when="stop is asked for, the new recorder has not joined and ends as asked, the one before left the playlist open",
-        task=task(status(State.STOPPING, attempt=2, started_at=at(5)), stop=True),
+        task=task(status(State.STOPPING, attempt=2, started_at=at(5), first_frame_at=at(6)), stop=True),
         pod=pod(2, node=None, scheduled=False, deleted_at=at(200)),
         state=State.STOPPING,
         reason="Closing",
@@ -278,6 +291,7 @@ def _between_rows() -> Iterator[Row]:
                 pod=False,
                 closed=True,
                 started_at=at(5),
+                first_frame_at=at(6),
                 reason=Reason.RETRYING,
             )
         ),
@@ -295,7 +309,7 @@ def _between_rows() -> Iterator[Row]:
     )
     yield Row(
         when="retries are exhausted by a recorder that could not reach its source, and closed the playlist",
-        task=task(status(State.PROCESSING, attempt=3, started_at=at(5))),
+        task=task(status(State.PROCESSING, attempt=3, started_at=at(5), first_frame_at=at(6))),
         pod=ended(
             failed(Reason.SOURCE_UNREACHABLE, retryable=True, joined=True, attempt=3, joined_at=None),
             attempt=3,

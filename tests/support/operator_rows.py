@@ -246,10 +246,10 @@ def _recording_rows() -> Iterator[Row]:
     yield Row(
         when="stop is asked for, the Pod records",
         task=task(RECORDING, stop=True),
-        pod=running(),
+        pod=running(can_be_told_to_stop=True),
         state=State.STOPPING,
         reason="Stopping",
-        does="delete 1",
+        does="tell 1 to stop",
     )
     yield Row(
         when="the recorder is ending",
@@ -279,6 +279,14 @@ def _recording_rows() -> Iterator[Row]:
         when="the recorder was ended as asked before it had joined",
         task=task(status(State.STOPPING), stop=True),
         pod=ended(summary(joined_at=None, first_frame_at=None, files=[], files_total=0), **deleted),
+        state=State.STOPPED,
+        reason="StoppedBeforeStart",
+        does="release 1",
+    )
+    yield Row(
+        when="the recorder was ended as asked when it had joined, before the first picture",
+        task=task(status(State.STOPPING), stop=True),
+        pod=ended(summary(first_frame_at=None, files=[], files_total=0), **deleted),
         state=State.STOPPED,
         reason="StoppedBeforeStart",
         does="release 1",
@@ -401,11 +409,11 @@ def _pause_rows() -> Iterator[Row]:
     yield Row(
         when="stop is asked for while it is paused",
         task=task(paused, pause=True, stop=True),
-        pod=running(paused=True),
+        pod=running(paused=True, can_be_told_to_stop=True),
         facts=Facts(live=live(paused=True)),
         state=State.STOPPING,
         reason="Stopping",
-        does="delete 1",
+        does="tell 1 to stop",
     )
 
 

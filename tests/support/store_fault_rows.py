@@ -15,7 +15,7 @@ from egress_api.states import GapReason
 from egress_cluster.deploy import STORE_SECRET
 from support import breaking, store_faults
 from support.fault_rows import REPLACED
-from support.faults import Expected, Fault, Place, Run
+from support.faults import SEGMENT_SECONDS, Expected, Fault, Place, Run
 from support.store_faults import FaultsInCluster, Rule
 
 FAULT_SECONDS = 15.0
@@ -88,16 +88,9 @@ def stop_without_a_store(run: Run) -> None:
     assert isinstance(run.place, StorePlace)
     with run.place.rules.also(run, Rule("close")):
         watch(run, told="StoreUnreachable", waits=True, seconds=0)
-        grace = run.pod()["spec"]["terminationGracePeriodSeconds"]
         run.stop()
-        since = time.monotonic()
         run.until_state("STOPPING")
-        run.until(
-            "the recorder has stayed for longer than its grace period",
-            lambda _: time.monotonic() - since > grace + OVER_SECONDS,
-            seconds=grace + 3 * OVER_SECONDS,
-        )
-        assert "deletionTimestamp" not in run.pod()["metadata"], "its Pod was deleted, not told to stop"
+        outlast_the_grace_period(run)
 
 
 def delete_while_uploading(run: Run) -> None:
@@ -105,7 +98,9 @@ def delete_while_uploading(run: Run) -> None:
     assert isinstance(run.place, StorePlace)
     pod = run.pod_name()
     with run.place.rules.also(run, SLOW):
-        run.until("bytes wait", lambda status: status.get("pendingBytes", 0))
+        breaking.let_pass(
+            2 * SEGMENT_SECONDS
+        )  # each takes several times as long, so one is always on its way
         breaking.delete_pod(run)
         run.until("it is told to end", lambda _: ending(run, pod))
 
@@ -117,6 +112,28 @@ def ending(run: Run, name: str) -> bool:
         for pod in run.tasks.pods(run.task)
         if pod["metadata"]["name"] == name
     )
+
+
+def stop_before_the_store_goes(run: Run) -> None:
+    """Ask for the end while all is well but slow, and take the store away while the rest is being uploaded."""
+    assert isinstance(run.place, StorePlace)
+    with run.place.rules.also(run, SLOW):
+        breaking.let_pass(2 * SEGMENT_SECONDS)
+        run.stop()
+        run.until_state("STOPPING")
+        with run.place.rules.also(run, Rule("close")):
+            outlast_the_grace_period(run)
+
+
+def outlast_the_grace_period(run: Run) -> None:
+    """Wait until a deleted Pod would have been killed; this one must still be there."""
+    since, grace = time.monotonic(), run.pod()["spec"]["terminationGracePeriodSeconds"]
+    run.until(
+        "the recorder has stayed for longer than its grace period",
+        lambda _: time.monotonic() - since > grace + OVER_SECONDS,
+        seconds=grace + 3 * OVER_SECONDS,
+    )
+    assert "deletionTimestamp" not in run.pod()["metadata"], "its Pod was deleted, not told to stop"
 
 
 def lose_the_key(run: Run) -> None:
@@ -217,7 +234,7 @@ STORE = [
         name="Pod deleted while it uploads",
         says="The Pod is deleted while the store takes less than is recorded",
         make=delete_while_uploading,
-        expected=REPLACED,
+        expected=replace(REPLACED, lost_seconds=30.0),
     ),
     Fault(
         name="store down",
@@ -228,6 +245,12 @@ STORE = [
         name="stop without a store",
         says="Stop, while the store is away for longer than the Pod's grace period",
         make=stop_without_a_store,
+        after=0,
+    ),
+    Fault(
+        name="store goes after the stop",
+        says="The store goes away after the stop, for longer than the Pod's grace period",
+        make=stop_before_the_store_goes,
         after=0,
     ),
 ]

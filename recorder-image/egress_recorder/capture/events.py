@@ -33,7 +33,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstFrame:
-    """The first encoded frame is there; `at` is the instant of the recording's time zero."""
+    """The first picture that has something to show is encoded; `at` is its instant."""
 
     event: ClassVar[str] = "first-frame"
     at: float
@@ -48,7 +48,7 @@ class SegmentOpened:
     index: int
     started_at: float
     jump: bool = False
-    """Whether something was left out before it, because of a pause."""
+    """Whether something was left out before it: a pause, or a beginning without a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class SegmentClosed:
     duration: float
     started_at: float
     jump: bool = False
-    """Whether something was left out before it, because of a pause."""
+    """Whether something was left out before it: a pause, or a beginning without a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Repeats the picture before where pictures are missing, so that no segment gets longer than the playlist allows.
 
 In: pictures on their way to the encoder, as few as a machine without a free core lets through. Out: the same, and in a
-hole the one before it, slot by slot: an encoder that counts pictures then still makes its key frames in time. Sound goes
-on meanwhile, or is filled with silence by its mixer: the timeline stays true, and what was missing is counted and said.
+hole the one before it now and then, so that the splitter finds one near the end of each segment. Not in every slot: what
+is encoded here keeps the next real pictures waiting, on a machine that is behind already. Sound goes on meanwhile, or is
+filled with silence by its mixer: the timeline stays true, and what was missing is counted and said.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from egress_recorder.capture.events import Warned
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.timing import SECOND, missing_slots
 
-_HOLE = SECOND // 2
-"""A shorter one is left: players hold the picture before as well, and a segment is not too long by it."""
+_HOLE = 2 * SECOND // 5
+"""A shorter one is left, and a longer one is cut into such: players hold the picture before as well, and a segment that is
+longer by less than half a second is not too long."""
 
 
 class HoleFiller:
@@ -37,7 +39,7 @@ class HoleFiller:
             self._emit(
                 Warned(
                     reason="PicturesMissing",
-                    message=f"For {(picture.pts - last.pts) / SECOND:.1f} s no picture was ready: the machine is too slow.",
+                    message=f"For {(picture.pts - last.pts) / SECOND:.1f} s no picture was ready.",
                 )
             )
             self._filling = True  # what is pushed here comes by here

@@ -160,7 +160,7 @@ class LiveKitSource:
         )
         room.on("reconnected", self._subscribe_all)
         self._subscribe_all()
-        stage.await_pictures(self._cameras_on())
+        stage.begin(pictures=self._camera_is_on())
         self._keeping_step = asyncio.ensure_future(self._keep_in_step())
 
     async def leave(self) -> None:
@@ -183,9 +183,9 @@ class LiveKitSource:
             for publication in list(participant.track_publications.values()):
                 self._on_published(publication, participant)
 
-    def _cameras_on(self) -> int:
-        """Count those who are to be seen and show something."""
-        return sum(
+    def _camera_is_on(self) -> bool:
+        """Say whether somebody who is to be seen shows something."""
+        return any(
             publication.kind == rtc.TrackKind.KIND_VIDEO and not publication.muted
             for participant in self._room.remote_participants.values()
             if self._wanted(participant.identity)

@@ -17,6 +17,7 @@ from egress_recorder.capture.grid import cells, fit
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.pipeline import (
     FROZEN_AFTER,
+    MIX_LATENCY,
     audio_branch,
     encoder_delay,
     video_branch,
@@ -27,8 +28,8 @@ from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTime
 
 EVEN_TOLERANCE = 15 * MILLISECOND
 DIM_CHECK_SECONDS = 0.5
-FIRST_PICTURES_SECONDS = 2.0
-"""From the join until the pictures of all whose camera is on; whoever is later comes into a recording that runs."""
+FIRST_PICTURE_SECONDS = 2.0
+"""A camera that is on may send nothing, and what is said meanwhile is not recorded."""
 
 
 class Mixer:
@@ -43,8 +44,8 @@ class Mixer:
         self._feeds: dict[str, Feed] = {}
         self._numbers = itertools.count(1)
         self._stills: StillFrames | None = None
-        self._awaited: int | None = None
-        """Pictures without which it is not worth beginning; None before that is known, and once it is over."""
+        self._waiting: asyncio.TimerHandle | None = None
+        """For the first picture."""
         self.on_shown: Callable[[int], None] = lambda _at: None
         """Called once with the instant of CLOCK_MONOTONIC, in nanoseconds, from which there is something to show."""
         self.on_broken: Callable[[str], None] = lambda _name: None
@@ -104,11 +105,12 @@ class Mixer:
         self._attach(feed, self._audiomixer.request_pad_simple("sink_%u"))
         return feed
 
-    def await_pictures(self, count: int) -> None:
-        """Wait for so many people's first pictures, and not for long, before anything counts as recorded."""
-        self._awaited = count
-        self._loop.call_later(FIRST_PICTURES_SECONDS, self._shown, time.monotonic_ns)
-        self._look_for_first_pictures()
+    def begin(self, *, pictures: bool) -> None:
+        """Record from now on; if `pictures` are on their way, from the first one on, and soon without it."""
+        if pictures:
+            self._waiting = self._loop.call_later(FIRST_PICTURE_SECONDS, self._shown)
+        else:
+            self.on_shown(self.base_time)
 
     def remove(self, feed: Feed) -> None:
         """Take a feed out; the others move up."""
@@ -132,8 +134,9 @@ class Mixer:
 
     def close(self) -> None:
         """Accept no more frames; what is queued still flows out."""
-        if self._dimming is not None:
-            self._dimming.cancel()
+        for timer in (self._dimming, self._waiting):
+            if timer is not None:
+                timer.cancel()
         for feed in self._feeds.values():
             feed.close()
 
@@ -177,16 +180,12 @@ class Mixer:
             ):  # fmt: skip
                 feed.pad.set_property(name, value)
             feed.on_cell(place.height)
-        self._look_for_first_pictures()
+        if self._waiting is not None and feeds:
+            self._shown(from_=min(feed.shown_from or 0 for feed in feeds))
 
-    def _look_for_first_pictures(self) -> None:
-        begins = [
-            feed.shown_from for feed in self._feeds.values() if isinstance(feed, VideoFeed) and feed.shape
-        ]
-        if self._awaited is not None and len(begins) >= self._awaited:
-            self._shown(lambda: self.base_time + max((at for at in begins if at is not None), default=0))
-
-    def _shown(self, at: Callable[[], int]) -> None:
-        if self._awaited is not None:
-            self._awaited = None
-            self.on_shown(at())
+    def _shown(self, *, from_: int = 0) -> None:
+        """End the wait; what has been mixed already was mixed without the picture."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        self.on_shown(max(self.base_time + from_, time.monotonic_ns() - MIX_LATENCY))

@@ -30,8 +30,8 @@ class Stage(Protocol):
     def add_audio(self, *, even: bool = False, begins_after: int | None = None) -> AudioFeed:
         """Make a feed for sound: a user's, or one whose pieces arrive evenly."""
 
-    def await_pictures(self, count: int) -> None:
-        """Begin to record when so many feeds have had a picture, or soon without them; called once, at the start."""
+    def begin(self, *, pictures: bool) -> None:
+        """Record from now on, or, if `pictures` are on their way, from the first one on; called once."""
 
     def remove(self, feed: Feed) -> None:
         """Take a feed out."""

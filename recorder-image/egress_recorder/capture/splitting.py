@@ -1,4 +1,4 @@
-"""Ends a segment at the very picture with which a pause begins or ends.
+"""Ends a segment at the very picture with which a pause begins or ends, and begins one with the first that shows something.
 
 In: what `Pauses` says of each picture on its way into the encoder. Out: a split there, with a key frame, and a
 `pause` event. Must not: hold up a picture; decide which file is kept (`output` asks `Pauses` when one is opened).

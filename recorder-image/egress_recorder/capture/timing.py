@@ -249,8 +249,7 @@ def refresh_rate(frame_rate: int) -> int:
 
 
 def missing_slots(last: int, following: int, *, frame_rate: int, hole: int) -> list[int]:
-    """Give the running times that pictures between two would have; none where the hole is no longer than `hole`."""
-    if following - last <= hole:
-        return []
-    first, end = round(last * frame_rate / SECOND) + 1, round(following * frame_rate / SECOND)
-    return [slot * SECOND // frame_rate for slot in range(first, end)]
+    """Give the running times of the pictures that are needed between two so that no hole is longer than `hole`."""
+    step = max(1, hole * frame_rate // SECOND)
+    first, end = round(last * frame_rate / SECOND) + step, round(following * frame_rate / SECOND)
+    return [slot * SECOND // frame_rate for slot in range(first, end, step)]

@@ -95,6 +95,28 @@ def test_pause_and_resume(url: str, admin: Admin) -> None:
     assert json.loads(late.stdout)["type"].endswith(":task-ended")
 
 
+def test_list_watch_and_delete(url: str, admin: Admin) -> None:
+    tasks = [
+        json.loads(script("start.sh", room, EGRESS_URL=url, ACCESS_TOKEN=TOKEN).stdout)["task_id"]
+        for room in ("room-1", "room-2")
+    ]
+    listed = script("list.sh", EGRESS_URL=url)
+    assert {task["task_id"] for task in json.loads(listed.stdout)["tasks"]} == set(tasks)
+    filters = ("channel=room-2", "created_after=2026-01-01T00:00:00+01:00", "limit=1")
+    page = json.loads(script("list.sh", *filters, EGRESS_URL=url).stdout)
+    assert ([task["task_id"] for task in page["tasks"]], page["next_cursor"]) == ([tasks[1]], None)
+    assert script("list.sh", "limit=no", EGRESS_URL=url).returncode != 0
+
+    admin.set_status(tasks[0], state="STOPPED")
+    watched = script("watch.sh", tasks[0], EGRESS_URL=url)  # ends by itself: the task has ended
+    assert watched.returncode == 0, watched.stderr
+    assert '"status":"STOPPED"' in watched.stdout.splitlines()[-2]
+
+    deleted = script("delete.sh", tasks[1], EGRESS_URL=url)
+    assert (deleted.returncode, json.loads(deleted.stdout)["status"]) == (0, "STOPPING")
+    assert [task["metadata"]["name"] for task in admin.tasks()] == [tasks[0]]
+
+
 def test_a_start_can_be_repeated_by_its_id(url: str, admin: Admin) -> None:
     one, two = (
         script("start.sh", "room-1", EGRESS_URL=url, ACCESS_TOKEN=TOKEN, REQUEST_ID="again") for _ in range(2)

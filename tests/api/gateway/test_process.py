@@ -1,12 +1,15 @@
 """The process as a Pod runs it: environment in, JSON lines out, an orderly end on SIGTERM."""
 
 import json
+import re
 import signal
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from support.bad_starts import START_FLAT
 from support.gateway import Admin, poll, running, status, through
@@ -57,6 +60,32 @@ def test_a_request_that_hangs_is_cut_off_in_time(kubeconfig: Path, admin: Admin)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert start.result(10) is None
+
+
+@pytest.mark.parametrize("path", ["tasks/{task}?wait=60s", "tasks/{task}/events", "events"])
+def test_who_waits_for_changes_is_let_go_at_once(kubeconfig: Path, admin: Admin, path: str) -> None:
+    with (
+        running(kubeconfig, admin.namespace, DRAIN_SECONDS="15") as (process, url),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        app = f"{url}/egress/v1/demo"
+        assert post(f"{app}/tasks", START_FLAT) == 202
+        waiting = pool.submit(read, f"{app}/{path.format(task=admin.tasks()[0]['metadata']['name'])}")
+        poll(lambda: re.search(r"held_requests{.*} 1.0", text(f"{url}/metrics")) is not None, "it waits")
+        process.send_signal(signal.SIGTERM)
+        assert b'"ENQUEUED"' in waiting.result(10)
+        assert status(f"{url}/healthz") == 200, "others are still served"
+        process.send_signal(signal.SIGTERM)  # the rest of the drain is not what this is about
+        process.wait(10)
+
+
+def read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def text(url: str) -> str:
+    return read(url).decode()
 
 
 def post(url: str, body: dict[str, Any]) -> int | None:

@@ -44,13 +44,14 @@ def test_the_operator_has_these_rights_and_no_others() -> None:
     }
 
 
-def test_the_gateway_can_make_and_stop_tasks_and_write_their_secrets() -> None:
+def test_the_gateway_can_make_stop_and_delete_tasks_and_write_their_secrets() -> None:
     assert _rules(render().one("Role", "egress-gateway")) == {
         (GROUP, "egresstasks", "get"),
         (GROUP, "egresstasks", "list"),
         (GROUP, "egresstasks", "watch"),
         (GROUP, "egresstasks", "create"),
         (GROUP, "egresstasks", "patch"),
+        (GROUP, "egresstasks", "delete"),
         ("", "secrets", "create"),
     }
 

@@ -76,9 +76,12 @@ async def test_thousands_of_mistakes_get_a_short_answer(gateway: Client) -> None
 async def test_a_bad_app_id_is_refused_by_every_call(gateway: Client, app_id: str) -> None:
     calls: list[tuple[str, str, dict[str, Any] | None]] = [
         ("POST", "tasks", START_FLAT),
+        ("GET", "tasks", None),
         ("GET", "tasks/t1", None),
         ("PATCH", "tasks/t1", UPDATE),
         ("POST", "tasks/t1/stop", None),
+        ("POST", "tasks/t1/status", None),
+        ("DELETE", "tasks/t1", None),
     ]
     for method, path, body in calls:
         url = URL(f"/egress/v1/{app_id}/{path}", encoded=True)
@@ -89,7 +92,14 @@ async def test_a_bad_app_id_is_refused_by_every_call(gateway: Client, app_id: st
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "tasks/t1"), ("PATCH", "tasks/t1"), ("POST", "tasks/t1/stop")]
+    ("method", "path"),
+    [
+        ("GET", "tasks/t1"),
+        ("PATCH", "tasks/t1"),
+        ("DELETE", "tasks/t1"),
+        ("POST", "tasks/t1/stop"),
+        ("POST", "tasks/t1/status"),
+    ],
 )
 @pytest.mark.parametrize("bad", [b for b in BAD_TEXTS if b.content], ids=lambda bad: bad.what)
 async def test_the_other_calls_read_bodies_as_strictly(
@@ -104,8 +114,11 @@ async def test_the_other_calls_read_bodies_as_strictly(
     ("body", "pointer"),
     [({}, "/request_id"), ({"request_id": "?"}, "/request_id"), ({"request_id": "a", "x": 1}, "/x")],
 )
-@pytest.mark.parametrize(("method", "path"), [("GET", "tasks/t1"), ("POST", "tasks/t1/stop")])
-async def test_stop_and_status_name_bad_fields(
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "tasks/t1"), ("POST", "tasks/t1/stop"), ("POST", "tasks/t1/status"), ("DELETE", "tasks/t1")],
+)
+async def test_stop_status_and_delete_name_bad_fields(
     gateway: Client, method: str, path: str, body: dict[str, Any], pointer: str
 ) -> None:
     answer = await gateway.request(method, f"/egress/v1/demo/{path}", json=body)

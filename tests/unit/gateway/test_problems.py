@@ -23,17 +23,17 @@ async def test_an_unknown_path_is_a_problem_that_lists_the_calls(gateway: Client
     problem = await answer.json(content_type="application/problem+json")
     assert (answer.status, problem["type"]) == (404, "urn:egress-operator:problem:no-such-route")
     assert problem["instance"] == path
-    assert "POST /egress/v1/{app_id}/tasks" in problem["detail"]
-    assert "PATCH …/tasks/{task_id}" in problem["detail"]
+    assert "GET and POST /egress/v1/{app_id}/tasks" in problem["detail"]
+    assert "GET, PATCH and DELETE …/tasks/{task_id}" in problem["detail"]
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/egress/v1/demo/tasks", "POST"),
-        ("GET", "/egress/v1/demo/tasks", "POST"),
-        ("POST", "/egress/v1/demo/tasks/t1", "GET, HEAD, PATCH"),
+        ("DELETE", "/egress/v1/demo/tasks", "GET, HEAD, POST"),
+        ("POST", "/egress/v1/demo/tasks/t1", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/egress/v1/demo/tasks/t1/stop", "POST"),
+        ("GET", "/egress/v1/demo/tasks/t1/status", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
     ],
 )
@@ -73,6 +73,8 @@ async def test_a_header_that_is_no_id_is_replaced(gateway: Client, given: str) -
         ("GET", "/egress/v1/demo/tasks/t1", None),
         ("PATCH", "/egress/v1/demo/tasks/t1", {"request_id": "a", "payload": {"pause": True}}),
         ("POST", "/egress/v1/demo/tasks/t1/stop", {"request_id": "a"}),
+        ("POST", "/egress/v1/demo/tasks/t1/status", {"request_id": "a"}),
+        ("DELETE", "/egress/v1/demo/tasks/t1", {"request_id": "a"}),
     ],
 )
 async def test_without_the_api_server_the_caller_is_asked_to_come_again(

@@ -3,11 +3,13 @@
 import importlib.util
 import json
 import re
+from datetime import datetime
 from types import ModuleType
 
 import pytest
 
 from egress_api.rest import (
+    ListAnswer,
     Problem,
     StartAnswer,
     StartRequest,
@@ -18,6 +20,8 @@ from egress_api.rest import (
 from egress_api.spec import Limits
 from egress_api.states import GapReason, State
 from egress_gateway.errors import ProblemKind
+from egress_gateway.index import Place
+from egress_gateway.listing import PARAMETERS, read_cursor
 from egress_gateway.metrics import Metrics
 from support.bad_starts import START_FLAT, START_FREESTYLE
 from support.rest_page import DOCS, PAGE, Example, examples, starts
@@ -47,6 +51,12 @@ def test_the_examples_are_the_contracts() -> None:
     assert shown(status) == status
     [gaps] = page.pop("Gaps")
     assert shown({**status, **gaps}) == {**status, **gaps}
+    [listed] = page.pop("List")
+    ListAnswer.model_validate(listed)
+    assert [shown(task) for task in listed["tasks"]] == listed["tasks"]
+    last = listed["tasks"][-1]
+    created = int(datetime.fromisoformat(last["created_at"]).timestamp())
+    assert read_cursor(listed["next_cursor"]) == Place(created, last["task_id"])
     [update] = page.pop("Pause")
     UpdateRequest.model_validate_json(json.dumps(update), strict=True)
     [stopped] = page.pop("Stop")
@@ -85,6 +95,11 @@ def test_every_reason_for_a_gap_is_explained(reason: GapReason) -> None:
 def test_every_limit_is_explained(name: str) -> None:
     default = Limits().model_dump(by_alias=True)[name]
     assert f"| `{name}` ({default}" in PAGE
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_of_a_list_is_explained(name: str) -> None:
+    assert f"| `{name}` |" in PAGE
 
 
 def test_the_gaps_of_the_example_add_up() -> None:

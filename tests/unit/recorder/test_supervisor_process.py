@@ -73,6 +73,16 @@ async def test_why_a_capture_ended_is_what_is_reported(
     assert not it.playlist()
 
 
+async def test_a_recorder_that_its_predecessor_throws_out_joins_again_twice(recorder: Make) -> None:
+    thrown_out = {"segments": 1, "then": "ended:IdentityTaken"}
+    it = recorder([thrown_out, thrown_out, thrown_out])
+    await it.start(attempt=2)
+    summary = await it.ended()
+    assert (summary.outcome, summary.reason, summary.retryable) == ("failed", "IdentityTaken", False)
+    assert [gap.reason for gap in summary.gaps] == ["CaptureRestarted"] * 2
+    assert it.listed() == 3
+
+
 async def test_a_source_that_was_lost_is_joined_again(recorder: Make) -> None:
     it = recorder([{"then": "ended:SourceUnreachable"}, {"refuse": "SourceUnreachable"}, {}])
     await it.start()
