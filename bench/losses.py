@@ -144,6 +144,9 @@ def one(way: Way, place: Place) -> Loss:
     run.until_state("PROCESSING", seconds=60)
     goes_on(run)
     broken = way.make(run)
+    if way.new_pod:  # one that is told to end still stores what it has
+        run.until("a second attempt", lambda status: status["attempt"] > 1, seconds=GOES_ON_SECONDS)
+        run.until_state("PROCESSING", seconds=GOES_ON_SECONDS)
     goes_on(run)
     return ended(run, broken, way=way)
 
