@@ -35,7 +35,7 @@ async def test_a_recording_goes_on_and_ends_while_nobody_looks(world: World) -> 
         await world.until_pod_gone("alone-1")
 
 
-STEPS = ("write_status", "create_pod", "release_pod", "delete_pod")
+STEPS = ("write_status", "create_pod", "annotate_pod", "release_pod", "delete_pod")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -64,7 +64,7 @@ async def test_dying_at_every_step_of_a_whole_life_comes_to_the_same_end(
         await world.start_recording("dies")
         await world.until_state("dies", "PROCESSING")
         await world.stop_task("dies")
-        await world.until_deleting("dies-1")
+        await world.until_told("dies-1", "true", what="stop")
         await world.end_pod("dies-1", message=summary())
         status = await world.until_state("dies", "STOPPED", reason="StopRequested")
         assert status["attempt"] == 1
@@ -89,7 +89,7 @@ async def test_the_end_is_written_before_the_pod_is_let_go(
         await world.start_recording("order")
         await world.until_state("order", "PROCESSING")
         await world.stop_task("order")
-        await world.until_deleting("order-1")
+        await world.until_told("order-1", "true", what="stop")
         await world.end_pod("order-1", message=summary())
         await world.kubelet_lets_go("order-1")
         await world.until_pod_gone("order-1")
@@ -133,6 +133,6 @@ async def test_an_outage_of_the_api_server_is_outlived(world: World, api_server:
         await asyncio.sleep(2)  # an outage takes time
         api_server.restart()
         await world.stop_task("outage")
-        await world.until_deleting("outage-1")
+        await world.until_told("outage-1", "true", what="stop")
         await world.end_pod("outage-1", message=summary())
         await world.until_state("outage", "STOPPED", reason="StopRequested")

@@ -57,7 +57,7 @@ async def test_a_whole_life_needs_no_more_rights(world: World, account: None) ->
             await world.patch_task("records", pause=True)
             await world.until_told("records-1", "true")
             await world.stop_task("records")
-            await world.until_deleting("records-1")
+            await world.until_told("records-1", "true", what="stop")
             await world.end_pod("records-1", message=summary())
             await world.kubelet_lets_go("records-1")
             await world.until_pod_gone("records-1")

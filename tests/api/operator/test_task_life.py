@@ -27,7 +27,7 @@ async def test_from_task_to_processing_to_stopped_with_files(world: World) -> No
 
         assert await world.until("files in the status", files)
         await world.stop_task("first")
-        await world.until_deleting("first-1")
+        await world.until_told("first-1", "true", what="stop")
         assert (await world.status("first"))["state"] == "STOPPING"
         await world.end_pod("first-1", message=summary())
         status = await world.until_state("first", "STOPPED", reason="StopRequested")
@@ -104,7 +104,7 @@ async def test_one_event_per_change_of_state(world: World) -> None:
         await world.start_recording("told")
         await world.until_state("told", "PROCESSING")
         await world.stop_task("told")
-        await world.until_deleting("told-1")
+        await world.until_told("told-1", "true", what="stop")
         await world.end_pod("told-1", message=summary())
         await world.until_state("told", "STOPPED")
 
@@ -222,6 +222,6 @@ async def test_a_drained_pod_goes_on_in_a_second_attempt(world: World) -> None:
         await world.kubelet_lets_go("drained-1")
         await world.until_pod_gone("drained-1")
         await world.stop_task("drained")
-        await world.until_deleting("drained-2")
+        await world.until_told("drained-2", "true", what="stop")
         await world.end_pod("drained-2", message=summary(attempt=2))
         await world.until_state("drained", "STOPPED", reason="StopRequested")
