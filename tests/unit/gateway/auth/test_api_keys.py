@@ -68,6 +68,7 @@ async def test_a_key_may_come_as_a_bearer_token(folder: Path) -> None:
         ("", "begin with egk_"),
         ("egk_" + "ä" * 43, "begin with egk_"),
     ],
+    ids=["another key", "no key", "too short", "a line too many", "nothing", "other letters"],
 )
 async def test_what_is_not_a_known_key_is_refused_and_not_shown(
     folder: Path, presented: str, says: str
