@@ -52,7 +52,7 @@ TOO_MUCH = [
     ("egress-gateway", "create", "authentication.k8s.io/tokenreviews"),
     ("egress-gateway", "create", "authorization.k8s.io/subjectaccessreviews"),
     ("egress-gateway", "patch", f"{GROUP}/{PLURAL}:status"),
-    ("egress-gateway", "delete", f"{GROUP}/{PLURAL}"),
+    ("egress-gateway", "deletecollection", f"{GROUP}/{PLURAL}"),
     ("egress-recorder", "get", "pods"),
     ("egress-recorder", "get", "secrets"),
     ("egress-recorder", "get", f"{GROUP}/{PLURAL}"),
