@@ -17,6 +17,8 @@ from support.store import put
 CAPTURE_SECONDS = 5.0
 """Up to 2 s that the old one was about to write, 1 s until the new one has joined, and up to 2 s until it has everybody's
 picture; 3 s altogether on a machine without other work."""
+PROGRAMS_SECONDS = 3.0
+"""Two programs that start anew want the same cores as the new capture."""
 HANG_SECONDS = 7.0
 """After 5 s of silence a capture is taken as hung, and ended."""
 REPLACED_SECONDS = 20.0
@@ -192,8 +194,11 @@ def without_programs(fault: Fault) -> Fault:
         breaking.kill_programs(run)
         fault.make(run)
 
+    expected = fault.expected
+    if expected.gaps == RESTARTED.gaps:
+        expected = replace(expected, lost_seconds=expected.lost_seconds + PROGRAMS_SECONDS)
     return replace(
-        fault, name=f"{fault.name}, operator killed", says=f"{fault.says}; operator and gateway are killed with it", make=make
+        fault, expected=expected, name=f"{fault.name}, operator killed", says=f"{fault.says}; operator and gateway are killed with it", make=make
     )  # fmt: skip
 
 
@@ -270,7 +275,7 @@ NODES = [
     row("node loses power", "The node loses power", cut_power,
         LOST, place=SPARE),
     row("node vanishes and comes back", "The node is cut off, and comes back when it has been replaced",
-        vanish, replace(LOST, gaps_also=(GapReason.CAPTURE_RESTARTED,)), place=SPARE),
+        vanish, replace(LOST, gaps_also=(GapReason.CAPTURE_RESTARTED,), strays=True), place=SPARE),
 ]  # fmt: skip
 NODES += [without_programs(fault) for fault in NODES[:2]]
 """One after the other: there is one such node."""

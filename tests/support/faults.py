@@ -73,6 +73,8 @@ class Expected:
     """Whether its end may be missing: nothing is recorded behind it, so no gap can tell."""
     recording: bool = True
     """Whether there is one: a closed playlist with every segment that it lists."""
+    strays: bool = False
+    """Whether a recorder that was replaced, and comes back, may have stored what no list names any more."""
     segments_lost: float | None = None
     """So many of what had been recorded before the fault are lost at most, in lengths of a segment; None: not asked."""
     in_flight_seconds: float = 1.5
@@ -216,7 +218,9 @@ class Outcome:
             found.append(f"there is {'a' if self.recording else 'no'} recording")
         if self.recording is not None:
             people = self.place.people
-            found += self.recording.problems(people=people, hole_seconds=HOLE_SECONDS)
+            found += self.recording.problems(
+                people=people, hole_seconds=HOLE_SECONDS, strays=self.fault.expected.strays
+            )
             found += gap_problems(self.recording, self.status, people=people, tolerance=CLOCK_SECONDS)
             found += clock_problems(
                 self.recording, people=people, tolerance=CLOCK_SECONDS, away=self.fault.away

@@ -148,7 +148,12 @@ class Recording:
         return longest
 
     def problems(
-        self, *, ended: bool = True, people: Sequence[Any] = (), hole_seconds: float = 0.0
+        self,
+        *,
+        ended: bool = True,
+        people: Sequence[Any] = (),
+        hole_seconds: float = 0.0,
+        strays: bool = False,
     ) -> list[str]:
         """Say all that is wrong with the recording, as sentences.
 
@@ -157,9 +162,10 @@ class Recording:
             people: those whom the caller will look for, so that what is decoded here serves that as well.
             hole_seconds: up to which pictures may be missing within a segment: a machine without a free core
                 makes a recorder leave some out, which is no damage. Sound may never be missing.
+            strays: whether segments may lie beside the playlist that no list names.
         """
         self.watch(people)
-        return recording_checks.problems(self, ended=ended, hole_seconds=hole_seconds)
+        return recording_checks.problems(self, ended=ended, hole_seconds=hole_seconds, strays=strays)
 
     def watch(self, people: Sequence[Any]) -> Watched:
         """Decode every segment by itself and look for `people` in each frame."""

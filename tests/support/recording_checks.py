@@ -25,11 +25,13 @@ LENGTH_TOLERANCE_SECONDS = 0.1
 """By which sound and picture of a stretch may differ in length."""
 
 
-def problems(recording: "Recording", *, ended: bool, hole_seconds: float = 0.0) -> list[str]:
+def problems(
+    recording: "Recording", *, ended: bool, hole_seconds: float = 0.0, strays: bool = False
+) -> list[str]:
     """Return everything that is wrong, the playlist's faults first."""
     return [
         *recording_playlist.problems(recording.playlist, ended=ended),
-        *_files(recording, ended=ended),
+        *_files(recording, ended=ended and not strays),
         *(f"{name}: cannot be read: {why}" for name, why in recording.unreadable.items()),
         *(problem for part in recording.parts for problem in _alone(recording, part, hole_seconds)),
         *(
