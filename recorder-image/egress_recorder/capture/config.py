@@ -90,7 +90,7 @@ class CaptureConfig:
         return Path(self.spool) / (self.segment_pattern % index)
 
     def left_out_path(self, index: int) -> Path:
-        """Give the file of what is recorded during a pause, and thrown away."""
+        """Give the file of what is left out: recorded during a pause or before the first picture, and thrown away."""
         return Path(self.spool) / (LEFT_OUT_PATTERN % index)
 
 

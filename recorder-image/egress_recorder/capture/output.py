@@ -159,7 +159,7 @@ class Output:
             self.ledger.finish_cut(name, seconds)
 
     def _throw_away(self) -> None:
-        """Remove what was recorded during a pause and not closed."""
+        """Remove what was left out and not closed."""
         for path in Path(self._config.spool).glob(LEFT_OUT_FILES):
             path.unlink(missing_ok=True)
 

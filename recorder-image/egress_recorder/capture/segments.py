@@ -2,7 +2,7 @@
 
 In: what splitmuxsink says (a file opens at a running time; it is closed) and the last picture's time.
 Out: events, in order, each once. A segment lasts from its own first frame to the next file's, so the event that it
-is closed waits for the next to open; the last one ends with the last frame. Files recorded during a pause bound
+is closed waits for the next to open; the last one ends with the last frame. Files that are left out bound
 others, and are no segments. Must not: touch files.
 """
 
@@ -20,7 +20,7 @@ class _File:
     name: str
     starts: int
     index: int
-    """Among the segments; one recorded during a pause has the next segment's."""
+    """Among the segments; one that is left out has the next segment's."""
     kept: bool
     jump: bool
 
