@@ -18,7 +18,6 @@ from egress_cluster.kindconfig import SPARE
 from support import breaking
 from support.e2e import until
 from support.faults import Fault, Place, Run, begin
-from support.kubectl import Kubectl
 from support.publishers import publishing
 from support.releases import scratch_release
 
@@ -101,8 +100,7 @@ def lose(runs: list[Run], node: str) -> float:
 
 def unknown_since(node: str) -> float:
     """Return since when (Unix seconds) the node is not Ready; 0 where it is."""
-    conditions = Kubectl(namespace="default").get("node", node)["status"]["conditions"]
-    ready = next(each for each in conditions if each["type"] == "Ready")
+    ready = breaking.readiness(node)
     if ready["status"] == "True":
         return 0.0
     return datetime.fromisoformat(ready["lastTransitionTime"]).timestamp()

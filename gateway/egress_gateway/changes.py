@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from egress_api.rest import StatusAnswer
 from egress_api.task import EgressTask
+from egress_gateway.exchange import told
 
 REMEMBERED: Final = 1000
 MOST_WAITING: Final = 250
@@ -43,9 +43,7 @@ class Change:
     @cached_property
     def status(self) -> bytes | None:
         """The JSON of the status, made once for all readers; None when the task is gone."""
-        if self.task is None:
-            return None
-        return StatusAnswer.of(self.task).model_dump_json(by_alias=True, exclude_none=True).encode()
+        return None if self.task is None else told(self.task)
 
 
 class Subscription:

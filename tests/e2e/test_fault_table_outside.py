@@ -49,7 +49,6 @@ PREFERRED = {
 }
 """On the spare node while it is there, on the other one when it is not."""
 POLL = {"operator": {"settings": {"pollSeconds": 1}}}
-ALL = Kubectl(namespace="default")
 Outcomes = dict[str, "Future[Outcome]"]
 
 
@@ -87,14 +86,13 @@ def on_the_spare_node(place: Place) -> Iterator[Place]:
         yield place
     finally:
         breaking.cluster().start(spares[0])
-        ALL.run("uncordon", spares[0])
+        breaking.ALL.run("uncordon", spares[0])
         until("the spare node is Ready again", lambda: is_ready(spares[0]), seconds=60)
         assert breaking.cluster().healthy(), "the next `make deploy` would make the cluster anew"
 
 
 def is_ready(node: str) -> bool:
-    conditions = ALL.get("node", node)["status"]["conditions"]
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return bool(breaking.readiness(node)["status"] == "True")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import signal
 import time
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from egress_api.constants import RECORDER_CONTAINER, TASK_LABEL
 from egress_cluster import engine
@@ -128,12 +129,18 @@ def cut_power(run: Run) -> None:
     cluster().cut_power(node_of(run))
 
 
+def readiness(node: str) -> dict[str, Any]:
+    """Return a node's condition Ready."""
+    conditions = ALL.get("node", node)["status"]["conditions"]
+    found: dict[str, Any] = next(each for each in conditions if each["type"] == "Ready")
+    return found
+
+
 def known_lost(node: str) -> float:
     """Wait until the cluster knows that a node is gone, and return the Unix second in which it came to know."""
 
     def since() -> float:
-        conditions = ALL.get("node", node)["status"]["conditions"]
-        ready = next(each for each in conditions if each["type"] == "Ready")
+        ready = readiness(node)
         return (
             datetime.fromisoformat(ready["lastTransitionTime"]).timestamp()
             if ready["status"] == "Unknown"

@@ -253,3 +253,15 @@ def written_logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
         structlog.reset_defaults()
         root.handlers[:] = before
         root.setLevel(level)
+
+
+def reads(admin: Admin, *verbs: str) -> float:
+    """Count the reads of tasks that the API server has answered: GET of one, LIST of many."""
+    lines = str(admin.server.request("GET", "/metrics")).splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("apiserver_request_total{")
+        and 'resource="egresstasks"' in line
+        and any(f'verb="{verb}"' in line for verb in verbs)
+    )

@@ -98,9 +98,8 @@ def delete_while_uploading(run: Run) -> None:
     assert isinstance(run.place, StorePlace)
     pod = run.pod_name()
     with run.place.rules.also(run, SLOW):
-        breaking.let_pass(
-            2 * SEGMENT_SECONDS
-        )  # each takes several times as long, so one is always on its way
+        # each takes several times as long to be stored, so one is always on its way
+        breaking.let_pass(2 * SEGMENT_SECONDS)
         breaking.delete_pod(run)
         run.until("it is told to end", lambda _: ending(run, pod))
 

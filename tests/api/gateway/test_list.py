@@ -3,7 +3,7 @@
 from typing import Any
 
 from support.bad_starts import START_FLAT, START_FREESTYLE
-from support.gateway import Admin, Client, MakeGateway, until
+from support.gateway import Admin, Client, MakeGateway, reads, until
 
 TASKS = "/egress/v1/demo/tasks"
 
@@ -57,19 +57,7 @@ async def test_any_gateway_takes_a_cursor_of_another(make_gateway: MakeGateway) 
 
 async def test_lists_do_not_ask_the_api_server(gateway: Client, admin: Admin) -> None:
     await start(gateway, "one")
-    before = requests(admin)
+    before = reads(admin, "GET", "LIST")
     for _ in range(20):
         assert len(await names(gateway)) == 1
-    assert requests(admin) == before
-
-
-def requests(admin: Admin) -> float:
-    """Count the reads of tasks that the API server has answered."""
-    lines = str(admin.server.request("GET", "/metrics")).splitlines()
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in lines
-        if line.startswith("apiserver_request_total{")
-        and 'resource="egresstasks"' in line
-        and ('verb="GET"' in line or 'verb="LIST"' in line)
-    )
+    assert reads(admin, "GET", "LIST") == before

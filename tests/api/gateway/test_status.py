@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.bad_starts import START_FLAT, START_FREESTYLE
-from support.gateway import Admin, Client, MakeGateway, cached, until
+from support.gateway import Admin, Client, MakeGateway, cached, reads, until
 
 START = "/egress/v1/demo/tasks"
 FILE = {
@@ -165,19 +165,7 @@ async def test_tasks_of_before_the_gateways_start_are_listed_page_by_page(
 
 async def test_status_calls_do_not_ask_the_api_server(gateway: Client, admin: Admin) -> None:
     task = await start(gateway)
-    before = reads(admin)
+    before = reads(admin, "GET")
     for _ in range(20):
         await gateway.get(f"{START}/{task}")
-    assert reads(admin) == before
-
-
-def reads(admin: Admin) -> float:
-    """Count the reads of single tasks that the API server has answered."""
-    lines = str(admin.server.request("GET", "/metrics")).splitlines()
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in lines
-        if line.startswith("apiserver_request_total{")
-        and 'resource="egresstasks"' in line
-        and 'verb="GET"' in line
-    )
+    assert reads(admin, "GET") == before
