@@ -5,7 +5,7 @@ In: an image that the engine has. Out: nodes of the kind cluster that hold it as
 
 import os
 
-from bench.tasks import BenchError
+from bench.errors import BenchError
 from egress_cluster import engine
 from egress_cluster.cluster import Cluster
 from egress_cluster.settings import Settings

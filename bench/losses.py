@@ -17,7 +17,7 @@ import numpy as np
 import obstore
 
 from bench import document
-from bench.tasks import BenchError
+from bench.errors import BenchError
 from egress_api.constants import RECORDER_CONTAINER
 from support import breaking, demo
 from support.e2e import request_id, until

@@ -46,8 +46,16 @@ class Machine:
 
 
 def describe() -> Machine:
-    """Look at this machine and at the cluster."""
+    """Look at this machine and at the demo's cluster."""
     kubectl = Kubectl(namespace=NAMESPACE)
+    return describe_with(
+        kubernetes=json.loads(kubectl.run("version", "--output=json"))["serverVersion"]["gitVersion"],
+        nodes=len(kubectl.get("nodes")["items"]),
+    )
+
+
+def describe_with(*, kubernetes: str, nodes: int) -> Machine:
+    """Look at this machine; the cluster is another one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     models = [
         line.partition(":")[2].strip()
@@ -60,8 +68,8 @@ def describe() -> Machine:
         cores=os.cpu_count() or 0,
         memory_gib=memory / 2**30,
         kernel=f"{platform.release()}, cgroup {hierarchy}",
-        kubernetes=json.loads(kubectl.run("version", "--output=json"))["serverVersion"]["gitVersion"],
-        nodes=len(kubectl.get("nodes")["items"]),
+        kubernetes=kubernetes,
+        nodes=nodes,
         load_before=os.getloadavg()[0],
         date=f"{datetime.now(UTC):%Y-%m-%d}",
     )

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.losses import CHANNEL, PEOPLE, Loss, Way, ended, goes_on
-from bench.tasks import BenchError
 from egress_cluster.kindconfig import SPARE
 from support import breaking
 from support.e2e import until

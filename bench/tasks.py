@@ -12,6 +12,7 @@ from typing import Any
 
 import obstore
 
+from bench.errors import BenchError
 from support import demo
 from support.e2e import Gateway, request_id, start_body
 from support.publishers import recorder_token
@@ -24,10 +25,6 @@ POLL_SECONDS = 0.05
 START_SECONDS = 90
 END_SECONDS = 120
 ENDS = {"STOPPED", "FAILED", "TIMEOUT"}
-
-
-class BenchError(RuntimeError):
-    """A task did not do what is to be measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import obstore
 from bench import cost
-from bench.tasks import BenchError
+from bench.errors import BenchError
 from obstore.exceptions import BaseError
 
 from soak.place import APP, OUTPUT, Place, SoakError, described, until_recording

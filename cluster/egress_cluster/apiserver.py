@@ -110,6 +110,11 @@ class ApiServer:
         process = self._processes.get("kube-apiserver")
         return process is not None and process.poll() is None
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by name: what they spend is the kernel's to say."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def restart(self) -> None:
         """Start the API server anew on the same port with the same data: watches break, resources stay."""
         self._end("kube-apiserver")

@@ -101,7 +101,13 @@ LIVEKIT = Program(
     package="github.com/livekit/livekit-server/cmd/server",
     minutes="3 minutes",
 )
-PROGRAMS = (KUBE, COREDNS, KIND, VERSITYGW, LIVEKIT, HELM, KUBECONFORM, PROMTOOL)
+KWOK = Program(
+    name="kwok",
+    folder="tools/kwok",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    minutes="2 minutes",
+)
+PROGRAMS = (KUBE, COREDNS, KIND, VERSITYGW, LIVEKIT, HELM, KUBECONFORM, PROMTOOL, KWOK)
 """In the order in which a cold `up` needs them."""
 
 

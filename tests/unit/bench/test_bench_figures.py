@@ -5,7 +5,7 @@ from bench import cost, document, losses
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.page import Results, section
-from bench.tasks import BenchError
+from bench.errors import BenchError
 
 CGROUP_V1 = """usage_nsec 25408880000
 file 1695744
