@@ -20,6 +20,7 @@ from egress_api.constants import (
 )
 from egress_api.states import TERMINAL_STATES
 from egress_operator.keys import TaskKey
+from egress_operator.no_diff import NoDiff
 from egress_operator.orphans import MANAGED_SELECTOR
 from egress_operator.probes import WatchHealth
 from egress_operator.workqueue import WorkQueue
@@ -47,7 +48,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     # Never written by `on.event` handlers; still our own names, should one be added.
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    settings.persistence.diffbase_storage = NoDiff()
     settings.process.ultimate_exiting_timeout = 20
     return settings
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import kopf
 import pytest
 
 from egress_operator.handlers import kopf_settings, needs_a_look
@@ -39,3 +40,11 @@ def test_kopf_writes_nothing_and_looks_at_our_pods_alone() -> None:
     assert not settings.posting.enabled
     assert settings.persistence.finalizer.startswith("egress-operator.dev/")
     assert settings.watching.label_selectors["pods"] == "app.kubernetes.io/managed-by=egress-operator"
+
+
+def test_kopf_copies_no_object_to_compare_it() -> None:
+    storage = kopf_settings().persistence.diffbase_storage
+    task = kopf.Body({"metadata": {"name": "task"}, "spec": {"appId": "demo"}})  # type: ignore[typeddict-item]
+
+    assert storage.fetch(body=task) is None
+    assert storage.build(body=task) == {}
