@@ -4,9 +4,12 @@ In: an `ApiServer` that runs. Out: dicts, and a watch as an async iterator. For 
 setting up goes through `ApiServer.request`.
 """
 
+import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -16,7 +19,19 @@ from egress_cluster.apiserver import ApiServer
 
 REQUEST_SECONDS = 60
 WATCH_SECONDS = 3600
+CLEAR_SECONDS = 300
+POLL_SECONDS = 0.2
 _LARGEST_EVENT = 1 << 20
+
+
+@asynccontextmanager
+async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raise a BenchError that says what was waited for, when the time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise BenchError(f"{what}: not so after {seconds:.0f} s") from error
 
 
 class Api:
@@ -63,8 +78,19 @@ class Api:
         return len(first["items"]) + int(first["metadata"].get("remainingItemCount") or 0)
 
     async def clear(self, path: str) -> None:
-        """Delete all objects of a collection."""
-        await self.request("DELETE", path, query={"propagationPolicy": "Background"})
+        """Delete all objects of a collection, and wait until none is left; a BenchError where some stay."""
+        async with deadline(CLEAR_SECONDS, f"{path} is empty"):
+            while await self.count(path):
+                # A large one takes longer than a call may; what is gone by then is gone.
+                with contextlib.suppress(BenchError, TimeoutError):
+                    await self.request("DELETE", path, query={"propagationPolicy": "Background"})
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def gone(self, path: str) -> None:
+        """Wait until a collection is empty; a BenchError where it doesn't become so."""
+        async with deadline(CLEAR_SECONDS, f"{path} is empty"):
+            while await self.count(path):  # noqa: ASYNC110 - only the API server knows
+                await asyncio.sleep(POLL_SECONDS)
 
     async def version(self, path: str) -> str:
         """Return from where a watch sees everything that is still to come."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bench.control_plane.api import Api
+from bench.control_plane.api import Api, deadline
 from bench.control_plane.figures import Latency, Run, difference
 from bench.control_plane.lives import APP, PROGRESS_SECONDS, seconds_for, start_body
 from bench.control_plane.ours import operator_settings
@@ -81,11 +81,8 @@ async def run(
 
     async def follow() -> None:
         async for found in api.watch(path, since=since):
-            for condition in found.get("status", {}).get("conditions") or []:
-                if condition["type"] == "Failed" and condition["status"] == "True":
-                    raise BenchError(f"Job {found['metadata']['name']} failed: {condition.get('message')}")
-                if condition["type"] == "Complete" and condition["status"] == "True":
-                    complete.add(found["metadata"]["name"])
+            if _is_complete(found):
+                complete.add(found["metadata"]["name"])
             if len(complete) == count:
                 return
 
@@ -94,7 +91,7 @@ async def run(
             await asyncio.sleep(PROGRESS_SECONDS)
             say(f"  {len(posts)} of {count} made, {len(complete)} complete")
 
-    async with asyncio.timeout(seconds_for(count)), asyncio.TaskGroup() as group:
+    async with deadline(seconds_for(count), f"{count} Jobs are complete"), asyncio.TaskGroup() as group:
         telling = group.create_task(tell())
         began = now()
         following = group.create_task(follow())
@@ -112,3 +109,11 @@ async def run(
         calls={**counted, "client/jobs": count},
         posts=Latency(seconds=posts),
     )
+
+
+def _is_complete(found: dict[str, Any]) -> bool:
+    conditions = found.get("status", {}).get("conditions") or []
+    now_true = {c["type"]: c.get("message") for c in conditions if c["status"] == "True"}
+    if "Failed" in now_true:
+        raise BenchError(f"Job {found['metadata']['name']} failed: {now_true['Failed']}")
+    return "Complete" in now_true

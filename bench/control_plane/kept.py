@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from bench.control_plane.api import Api
+from bench.control_plane.api import Api, deadline
 from bench.control_plane.figures import Kept, Latency
 from bench.control_plane.lives import APP
 from bench.control_plane.ours import Ours
-from bench.control_plane.plane import Plane, now
+from bench.control_plane.plane import now
 from bench.errors import BenchError
 from egress_api.names import task_name
 from egress_gateway.listing import MAX_LIMIT
@@ -64,7 +64,10 @@ async def fill(
                 content_type=MERGE_PATCH,
             )
 
-    async with asyncio.timeout(120 + count / 10), asyncio.TaskGroup() as group:
+    async with (
+        deadline(120 + count / 10, f"{count} finished tasks are written"),
+        asyncio.TaskGroup() as group,
+    ):
         for _ in range(connections):
             group.create_task(work())
     say(f"  {count} finished tasks written")
@@ -72,7 +75,6 @@ async def fill(
 
 
 async def measure(
-    plane: Plane,
     ours: Ours,
     names: list[str],
     *,
@@ -85,7 +87,10 @@ async def measure(
     resting = ours.usage()
     path = f"{ours.url}/egress/v1/{APP}/tasks"
     connector = aiohttp.TCPConnector(limit=connections)
-    async with asyncio.timeout(300 + seconds), aiohttp.ClientSession(connector=connector) as session:
+    async with (
+        deadline(300 + seconds, "status calls and lists are answered"),
+        aiohttp.ClientSession(connector=connector) as session,
+    ):
         gets = [await _get(session, f"{path}/{names[i * 7919 % len(names)]}") for i in range(SINGLE_GETS)]
         lists = [await _get(session, path) for _ in range(LISTS)]
         began = now()

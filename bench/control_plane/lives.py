@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.control_plane.api import Api
+from bench.control_plane.api import Api, deadline
 from bench.control_plane.figures import Latency, Run, difference
 from bench.control_plane.ours import Ours
 from bench.control_plane.plane import Plane, now
@@ -167,7 +167,7 @@ async def run(
     wide = 10 * connections if rate else connections
     before, calls = {**plane.usage(), **ours.usage()}, plane.calls()
     async with (
-        asyncio.timeout(seconds_for(count)),
+        deadline(seconds_for(count), f"{count} tasks have ended"),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=wide)) as session,
         asyncio.TaskGroup() as group,
     ):
@@ -181,7 +181,7 @@ async def run(
         seconds = now() - began
         telling.cancel()
     # The last Pod's release and deletion come after STOPPED, and are part of the life.
-    await gone(api, f"/api/v1/namespaces/{namespace}/pods")
+    await api.gone(f"/api/v1/namespaces/{namespace}/pods")
     after = {**plane.usage(), **ours.usage()}
     return Run(
         count=count,
@@ -191,10 +191,3 @@ async def run(
         posts=Latency(seconds=client.posts),
         stops=Latency(seconds=client.stops),
     )
-
-
-async def gone(api: Api, path: str, *, seconds: float = 120) -> None:
-    """Wait until a collection is empty."""
-    async with asyncio.timeout(seconds):
-        while await api.count(path):
-            await asyncio.sleep(0.2)

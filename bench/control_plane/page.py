@@ -28,6 +28,7 @@ _ORDER = (
     "etcd",
     "kube-scheduler",
     "kwok",
+    "client",
 )
 
 
@@ -131,8 +132,7 @@ def cost_table(found: Results) -> tuple[Row, list[Row]]:
         (name, *(f"{cost(runs, name) * 1000:.1f}" if name in runs[0].spent else "" for _, runs in columns))
         for name in _ORDER
     ]
-    for name in OURS:
-        rows.append((f"{name}'s memory at the end", *(_memory(runs, name) for _, runs in columns)))
+    rows += [(f"{name}'s memory at the end", *(_memory(runs, name) for _, runs in columns)) for name in OURS]
     return head, rows
 
 

@@ -4,10 +4,12 @@ In: the programs that Go built. Out: a `Plane` with identities whose calls the A
 loopback and ends with it. Controllers and scheduler have the client rate of a cluster that is made for many Pods.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,22 +30,52 @@ PROGRAMS = "bench-programs"
 """Namespace of the service accounts that gateway and operator run under."""
 QPS, BURST = 1000, 2000
 START_SECONDS = 60
+QUIET_SECONDS = 120
+"""After which the next run begins all the same."""
+CLIENT = "client"
+"""This process: who calls on both sides."""
+_RESTING_CORES = 0.1
 _COUNTED = "bench."
 _READS = ["get", "list", "watch"]
 _WRITES = ["create", "update", "patch", "delete", "deletecollection"]
-_CALLERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
-    "operator": (PROGRAMS, "operator", "workload-low", (PLURAL, "pods", "events")),
-    "gateway": (PROGRAMS, "gateway", "workload-low", (PLURAL, "secrets")),
-    "job-controller": ("kube-system", "job-controller", "workload-high", ("jobs", "pods", "events")),
-}
-"""Whose calls are counted: namespace and name of the service account, the priority level that it has by default, and
-the resources that it writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Caller:
+    """Whose calls are counted: a service account."""
+
+    name: str
+    namespace: str
+    level: str
+    """The priority level that it has by default."""
+    writes: tuple[str, ...]
+    """The resources that it writes."""
+
+
+_CALLERS = (
+    _Caller(name="operator", namespace=PROGRAMS, level="workload-low", writes=(PLURAL, "pods", "events")),
+    _Caller(name="gateway", namespace=PROGRAMS, level="workload-low", writes=(PLURAL, "secrets")),
+    _Caller(
+        name="job-controller",
+        namespace="kube-system",
+        level="workload-high",
+        writes=("jobs", "pods", "events"),
+    ),
+)
 
 
 class Plane:
     """A context manager: the processes end with it, by their own ids."""
 
-    def __init__(self, *, nodes: int, say: Callable[[str], None]) -> None:
+    def __init__(self, *, nodes: int, folder: Path | None, say: Callable[[str], None]) -> None:
+        """Prepare.
+
+        Args:
+            nodes: that kwok plays.
+            folder: where data and logs go, and stay; by default a new one that goes with the plane.
+            say: is told what is going on.
+        """
+        self._folder = folder
         self._nodes = nodes
         self._say = say
         self._stack = ExitStack()
@@ -56,7 +88,7 @@ class Plane:
         kwok = gobuild.build(gobuild.KWOK, settings)
         with ExitStack() as stack:
             self._say("API server and etcd …")
-            self.server = stack.enter_context(ApiServer(kube))
+            self.server = stack.enter_context(ApiServer(kube, folder=self._folder))
             self._prepare()
             for program in self._programs(kube, kwok):
                 self._running.append(stack.enter_context(Running(program)))
@@ -81,8 +113,19 @@ class Plane:
 
     def usage(self) -> dict[str, Usage]:
         """Read what each process has spent so far."""
-        found = {name: usage(pid) for name, pid in self.server.pids.items()}
+        found = {name: usage(pid) for name, pid in {**self.server.pids, CLIENT: os.getpid()}.items()}
         return found | {running.name: running.usage() for running in self._running}
+
+    async def quiet(self) -> None:
+        """Wait until controllers, scheduler and kwok rest: what the last run left is not the next one's to pay."""
+        for _ in range(QUIET_SECONDS):
+            before = self._busy()
+            await asyncio.sleep(1)
+            if self._busy() - before < _RESTING_CORES:
+                return
+
+    def _busy(self) -> float:
+        return sum(running.usage().cpu_seconds for running in self._running)
 
     def calls(self) -> dict[str, int]:
         """Read how many calls each of the callers has made so far: `operator/pods`, `operator/reads`."""
@@ -199,36 +242,40 @@ def flow_schemas() -> list[dict[str, Any]]:
 
     Each caller stays at the priority level that it has without them.
     """
-    made: list[dict[str, Any]] = []
-    for caller, (namespace, name, level, resources) in _CALLERS.items():
+    return [
+        _flow_schema(caller, what, verbs=verbs, resources=resources, precedence=precedence)
+        for caller in _CALLERS
+        for what, verbs, resources, precedence in (
+            *((resource, _WRITES, [resource, f"{resource}/status"], 500) for resource in caller.writes),
+            ("reads", _READS, ["*"], 600),
+            ("others", ["*"], ["*"], 700),
+        )
+    ]
 
-        def schema(
-            what: str, verbs: list[str], resources: list[str], precedence: int,
-            *, caller: str = caller, namespace: str = namespace, name: str = name, level: str = level,
-        ) -> dict[str, Any]:  # fmt: skip
-            account = {"kind": "ServiceAccount", "serviceAccount": {"namespace": namespace, "name": name}}
-            rule = {
-                "verbs": verbs,
-                "apiGroups": ["*"],
-                "resources": resources,
-                "namespaces": ["*"],
-                "clusterScope": True,
-            }
-            return {
-                "metadata": {"name": f"{_COUNTED}{caller}.{what}"},
-                "spec": {
-                    "matchingPrecedence": precedence,
-                    "priorityLevelConfiguration": {"name": level},
-                    "distinguisherMethod": {"type": "ByUser"},
-                    "rules": [{"subjects": [account], "resourceRules": [rule]}],
-                },
-            }
 
-        for resource in resources:
-            made.append(schema(resource, _WRITES, [resource, f"{resource}/status"], 500))
-        made.append(schema("reads", _READS, ["*"], 600))
-        made.append(schema("others", ["*"], ["*"], 700))
-    return made
+def _flow_schema(
+    caller: _Caller, what: str, *, verbs: list[str], resources: list[str], precedence: int
+) -> dict[str, Any]:
+    account = {
+        "kind": "ServiceAccount",
+        "serviceAccount": {"namespace": caller.namespace, "name": caller.name},
+    }
+    rule = {
+        "verbs": verbs,
+        "apiGroups": ["*"],
+        "resources": resources,
+        "namespaces": ["*"],
+        "clusterScope": True,
+    }
+    return {
+        "metadata": {"name": f"{_COUNTED}{caller.name}.{what}"},
+        "spec": {
+            "matchingPrecedence": precedence,
+            "priorityLevelConfiguration": {"name": caller.level},
+            "distinguisherMethod": {"type": "ByUser"},
+            "rules": [{"subjects": [account], "resourceRules": [rule]}],
+        },
+    }
 
 
 def now() -> float:
