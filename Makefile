@@ -13,11 +13,11 @@ JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench soak
 
-.PHONY: help demo demo-web test test-fast lint tools unit api e2e faults player bench soak up deploy down env generate clean
+.PHONY: help demo demo-web test test-fast lint tools unit api e2e faults player bench bench-control-plane soak up deploy down env generate clean
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\$$/$$/g' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/\$$\$$/$$/g' | expand -t 21
 
 demo: $(READY)  ## from nothing to a recording: cluster, chart, two publishers, REST calls, HLS
 	@examples/demo.sh
@@ -66,6 +66,11 @@ player: $(READY)
 bench: $(READY)  ## start latency, CPU and memory of a recording, and what faults cost it
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m bench
+
+# Needs no node: kwok plays them. COUNTS and KEPT make it smaller: make bench-control-plane COUNTS=30 KEPT=200
+bench-control-plane: $(READY)  ## gateway and operator against the Job controller: rate, calls, CPU, memory
+	@$(CLUSTER) build-tools kube kwok helm >/dev/null
+	@$(BIN)/python -m bench.control_plane $(if $(COUNTS),--counts $(COUNTS)) $(if $(KEPT),--kept $(KEPT))
 
 soak: $(READY)  ## what takes hours, beside whatever runs (PART=outage, drift or long; all: 2.5 hours)
 	@$(BIN)/python -m soak $(PART) --write

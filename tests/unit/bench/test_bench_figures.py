@@ -2,10 +2,10 @@
 
 import pytest
 from bench import cost, document, losses
+from bench.errors import BenchError
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.page import Results, section
-from bench.errors import BenchError
 
 CGROUP_V1 = """usage_nsec 25408880000
 file 1695744
