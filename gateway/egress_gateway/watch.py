@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from egress_api.task import EgressTask
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
+from egress_gateway.compact import compact
 from egress_gateway.errors import ClusterError, ClusterRefusedError
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
@@ -111,7 +112,7 @@ class TaskWatch:
 def readable(resource: dict[str, Any]) -> EgressTask | None:
     """Return the task in a resource, or None for one that this version of the gateway can't read."""
     try:
-        return EgressTask.from_resource(resource)
+        return compact(EgressTask.from_resource(resource))
     except ValidationError as error:
         fields = sorted({".".join(str(part) for part in problem["loc"]) for problem in error.errors()})
         log.warning("a task can't be read", task_id=resource["metadata"]["name"], fields=fields)

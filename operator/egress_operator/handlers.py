@@ -37,6 +37,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
     settings.watching.connect_timeout = 10
+    # Each object's worker holds its last event until it ends: after a list of 10,000 tasks, five seconds of them all.
+    settings.queueing.idle_timeout = 0.1
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
     # Namespaced rights only: kopf is not to look for namespaces or resource definitions.

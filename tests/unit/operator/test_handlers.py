@@ -39,6 +39,7 @@ def test_kopf_writes_nothing_and_looks_at_our_pods_alone() -> None:
     assert settings.peering.standalone
     assert not settings.posting.enabled
     assert settings.persistence.finalizer.startswith("egress-operator.dev/")
+    assert settings.queueing.idle_timeout < 1
     assert settings.watching.label_selectors["pods"] == "app.kubernetes.io/managed-by=egress-operator"
 
 
