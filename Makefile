@@ -67,10 +67,10 @@ bench: $(READY)  ## start latency, CPU and memory of a recording, and what fault
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m bench
 
-# Needs no node: kwok plays them. COUNTS and KEPT make it smaller: make bench-control-plane COUNTS=30 KEPT=200
+# Needs no node: kwok plays them. COUNTS, HELD and KEPT make it smaller: make bench-control-plane COUNTS=30 HELD=30 KEPT=200
 bench-control-plane: $(READY)  ## gateway and operator against the Job controller: rate, calls, CPU, memory
 	@$(CLUSTER) build-tools kube kwok helm >/dev/null
-	@$(BIN)/python -m bench.control_plane $(if $(COUNTS),--counts $(COUNTS)) $(if $(KEPT),--kept $(KEPT))
+	@$(BIN)/python -m bench.control_plane $(if $(COUNTS),--counts $(COUNTS)) $(if $(HELD),--held $(HELD)) $(if $(KEPT),--kept $(KEPT))
 
 soak: $(READY)  ## what takes hours, beside whatever runs (PART=outage, drift or long; all: 2.5 hours)
 	@$(BIN)/python -m soak $(PART) --write

@@ -37,6 +37,8 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of both sides for each of them.")] = 2,
     pace: Annotated[float, typer.Option(help="Starts a second for the steady part; 0 leaves it out.")] = 100,
     paced: Annotated[int, typer.Option(min=1, help="Starts in the steady part.")] = 1000,
+    held: Annotated[int, typer.Option(help="Recordings that go on at a time; 0 leaves them out.")] = 300,
+    held_seconds: Annotated[float, typer.Option(help="For how long.")] = 60,
     kept_tasks: Annotated[
         int, typer.Option("--kept", help="Finished tasks to keep; 0 leaves them out.")
     ] = 10_000,
@@ -68,6 +70,8 @@ def main(
                 with_jobs=not only_tasks,
                 pace=pace,
                 paced=paced,
+                held=held,
+                held_seconds=held_seconds,
                 kept_tasks=kept_tasks,
                 gets_seconds=gets_seconds,
             )
@@ -82,7 +86,7 @@ def main(
     if write:
         command = (
             f"python -m bench.control_plane --counts {counts} --rounds {rounds} --pace {pace:g} --paced {paced}"
-            f" --kept {kept_tasks} --write"
+            f" --held {held} --held-seconds {held_seconds:g} --kept {kept_tasks} --write"
         )
         made = here.sentence(command, load_after=os.getloadavg()[0])
         document.write("control-plane", page.section(found, made=made))

@@ -94,6 +94,26 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """What recordings cost that go on, between their start and their end."""
+
+    count: int
+    seconds: float
+    spent: Mapping[str, Usage]
+    calls: Mapping[str, int]
+    asked: int
+    """How often recorders were asked for their status."""
+
+    def cores(self, name: str) -> float:
+        """Return the cores that a program takes."""
+        return self.spent[name].cpu_seconds / self.seconds
+
+    def writes(self) -> float:
+        """Return the writes a second."""
+        return sum(n for name, n in self.calls.items() if not name.endswith("/reads")) / self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kept:
     """What finished tasks cost that are kept."""
 

@@ -7,7 +7,7 @@ answer is counted from when its call was due.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,10 @@ APP = "bench"
 PROGRESS_SECONDS = 5.0
 _LOWEST_RATE = 2.0
 """Tasks a second; a run that is slower is given up."""
+REST_SECONDS = 600.0
+"""What may be done while all of them record takes no longer."""
 _TOKEN = "t" * 200
+Rest = Callable[[], Awaitable[None]]
 ENDED = {State.STOPPED, State.FAILED, State.TIMEOUT}
 
 
@@ -93,8 +96,11 @@ class Client:
 class _Lives:
     """All tasks of a run, until the last has ended."""
 
-    def __init__(self, client: Client, group: asyncio.TaskGroup, *, count: int) -> None:
+    def __init__(
+        self, client: Client, group: asyncio.TaskGroup, *, count: int, rest: Rest | None = None
+    ) -> None:
         self._client = client
+        self._rest = rest
         self._group = group
         requests = [f"r{number}" for number in range(count)]
         self._by_name = {task_name(app_id=APP, request_id=request): _Life(request) for request in requests}
@@ -109,7 +115,10 @@ class _Lives:
             if state == State.PROCESSING and not life.stop_asked:
                 life.stop_asked = True
                 self._recording += 1
-                self._group.create_task(self._client.stop(name))
+                if self._rest is None:
+                    self._group.create_task(self._client.stop(name))
+                elif self._recording == len(self._by_name):
+                    self._group.create_task(self._stop_all_after(self._rest))
             if state in ENDED and not life.ended:
                 if state != State.STOPPED:
                     raise BenchError(
@@ -119,6 +128,11 @@ class _Lives:
                 self._left -= 1
                 if not self._left:
                     return
+
+    async def _stop_all_after(self, rest: Rest) -> None:
+        await rest()
+        for name in self._by_name:
+            self._group.create_task(self._client.stop(name))
 
     async def start_all(self, *, workers: int) -> None:
         """Start them as fast as so many connections do."""
@@ -159,20 +173,33 @@ async def run(
     count: int,
     connections: int,
     rate: float | None = None,
+    rest: Rest | None = None,
     say: Callable[[str], None],
 ) -> Run:
-    """Take `count` tasks from their start to their end."""
+    """Take `count` tasks from their start to their end.
+
+    Args:
+        plane: the cluster.
+        ours: both programs.
+        api: a client of the API server.
+        namespace: the tasks'.
+        count: how many.
+        connections: of the REST client.
+        rate: starts a second; by default as fast as the connections go.
+        rest: what is done once all of them record, before they are stopped.
+        say: is told how far it is.
+    """
     path = tasks_path(namespace)
     since = await api.version(path)
     wide = 10 * connections if rate else connections
     before, calls = {**plane.usage(), **ours.usage()}, plane.calls()
     async with (
-        deadline(seconds_for(count), f"{count} tasks have ended"),
+        deadline(seconds_for(count) + (REST_SECONDS if rest else 0), f"{count} tasks have ended"),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=wide)) as session,
         asyncio.TaskGroup() as group,
     ):
         client = Client(ours.url, session, connections=wide)
-        lives = _Lives(client, group, count=count)
+        lives = _Lives(client, group, count=count, rest=rest)
         telling = group.create_task(lives.tell(say))
         began = now()
         following = group.create_task(lives.follow(api, path, since=since))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench import document
-from bench.control_plane.figures import Kept, Run, cost, rate
+from bench.control_plane.figures import Held, Kept, Run, cost, rate
 from bench.document import Row
 
 LEAST_RATIO = 1.2
@@ -41,6 +41,7 @@ class Results:
     jobs: dict[int, list[Run]] = field(default_factory=dict)
     paced: Run | None = None
     pace: float = 0.0
+    held: Held | None = None
     kept: Kept | None = None
 
 
@@ -160,6 +161,22 @@ def _each(calls: Mapping[str, int], name: str, count: int) -> str:
     return f"{calls[name] / count:.2f}" if name in calls else ""
 
 
+def held_rows(held: Held) -> list[Row]:
+    """Give what recordings cost that go on."""
+    cores: list[Row] = [
+        (f"{name}, cores", f"{held.cores(name):.3f}") for name in (*OURS, "kube-apiserver", "etcd")
+    ]
+    return [
+        *cores,
+        ("operator, cores for 1000 recordings", f"{held.cores('operator') / held.count * 1000:.2f}"),
+        ("recorders asked for their status", f"{held.asked / held.seconds:.1f}/s"),
+        ("writes to the API server", f"{held.writes():.2f}/s"),
+        ("operator's memory", f"{held.spent['operator'].resident_bytes / 1e6:.0f} MB"),
+        ("gateway's memory", f"{held.spent['gateway'].resident_bytes / 1e6:.0f} MB"),
+        ("measured over", f"{held.seconds:.0f} s"),
+    ]
+
+
 def kept_rows(kept: Kept) -> list[Row]:
     """Give what kept tasks cost."""
     return [
@@ -196,6 +213,8 @@ def tables(found: Results) -> Iterator[tuple[str, Sequence[str], Row, Sequence[R
         yield "CPU and memory", (), head, rows
         head, rows = calls_table(found)
         yield "Calls to the API server", WORDS_CALLS, head, rows
+    if found.held:
+        yield f"{found.held.count} recordings that go on", (), ("what", ""), held_rows(found.held)
     if found.kept:
         yield f"{found.kept.count} finished tasks kept", (), ("what", ""), kept_rows(found.kept)
 

@@ -20,6 +20,7 @@ from bench import ROOT
 from bench.control_plane import stages
 from bench.control_plane.figures import Usage, dispatched
 from bench.control_plane.process import Program, Running, usage
+from bench.errors import BenchError
 from egress_api.constants import GROUP, PLURAL
 from egress_cluster import gobuild
 from egress_cluster.apiserver import ApiServer
@@ -30,6 +31,7 @@ PROGRAMS = "bench-programs"
 """Namespace of the service accounts that gateway and operator run under."""
 QPS, BURST = 1000, 2000
 START_SECONDS = 60
+METRICS_TRIES = 5
 QUIET_SECONDS = 120
 """After which the next run begins all the same."""
 CLIENT = "client"
@@ -129,8 +131,17 @@ class Plane:
 
     def calls(self) -> dict[str, int]:
         """Read how many calls each of the callers has made so far: `operator/pods`, `operator/reads`."""
-        metrics = str(self.server.request("GET", "/metrics"))
+        metrics = self._metrics()
         return {name.replace(".", "/"): n for name, n in dispatched(metrics, prefix=_COUNTED).items()}
+
+    def _metrics(self) -> str:
+        for left in reversed(range(METRICS_TRIES)):
+            try:
+                return str(self.server.request("GET", "/metrics"))
+            except OSError as error:  # a page of megabytes, of a server that has much to do
+                if not left:
+                    raise BenchError(f"the API server's /metrics can't be read: {error}") from error
+        raise AssertionError("unreachable")
 
     def make_namespace(self, name: str) -> None:
         """Make a namespace in which gateway and operator have the rights that the chart gives them."""

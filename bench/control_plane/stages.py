@@ -49,7 +49,7 @@ def last_words() -> str:
         first_frame_at=_JOINED,
         ended_at=_ENDED,
         recorded_seconds=8.0,
-        files=[_playlist()],
+        files=[_playlist(8.0)],
         files_total=1,
         manifest_uri=f"{_FOLDER}/manifest.json",
         message="the recording was stopped as asked",
@@ -60,37 +60,36 @@ def last_words() -> str:
     )
 
 
-def report() -> str:
-    """Return what each of them answers while it records."""
-    now = datetime.now(UTC)
+def report(joined_at: datetime, *, seconds: float) -> str:
+    """Return what each of them answers once it has recorded for so long."""
     return LiveReport(
         attempt=1,
         phase=RecorderPhase.RECORDING,
-        joined_at=now,
-        first_frame_at=now,
-        recorded_seconds=8.0,
-        files=[_playlist()],
+        joined_at=joined_at,
+        first_frame_at=joined_at,
+        recorded_seconds=seconds,
+        files=[_playlist(seconds)],
         files_total=1,
         manifest_uri=f"{_FOLDER}/manifest.json",
         participants=2,
     ).model_dump_json(by_alias=True, exclude_none=True)
 
 
-def _playlist() -> OutputFile:
+def _playlist(seconds: float) -> OutputFile:
     return OutputFile(
         name="file_output.m3u8",
         uri=f"{_FOLDER}/file_output.m3u8",
         kind=FileKind.PLAYLIST,
-        size_bytes=1_000_000,
-        duration_seconds=8.0,
+        size_bytes=int(seconds * 125_000),
+        duration_seconds=seconds,
     )
 
 
 class Recorders:
-    """Answers `GET /status` for all of them. An async context manager."""
+    """Answers `GET /status` for all of them, as old as this server is. An async context manager."""
 
     def __init__(self) -> None:
-        self._body = report()
+        self._began = datetime.now(UTC)
         self._runner: web.AppRunner | None = None
         self.asked = 0
 
@@ -115,4 +114,5 @@ class Recorders:
 
     async def _status(self, _: web.Request) -> web.Response:
         self.asked += 1
-        return web.Response(text=self._body, content_type="application/json")
+        seconds = (datetime.now(UTC) - self._began).total_seconds()
+        return web.Response(text=report(self._began, seconds=seconds), content_type="application/json")

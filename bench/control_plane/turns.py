@@ -4,20 +4,23 @@ In: a plane that runs. Out: `Results`. Each run has a namespace of its own and f
 away, and the controllers rest, before the next one begins.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.control_plane import jobs, kept, lives
 from bench.control_plane.api import Api
-from bench.control_plane.figures import Kept, Run
+from bench.control_plane.figures import Held, Kept, Run, difference
 from bench.control_plane.ours import Ours
 from bench.control_plane.page import Results
-from bench.control_plane.plane import Plane
+from bench.control_plane.plane import Plane, now
 from bench.control_plane.stages import Recorders
 from egress_operator.cluster import tasks_path
 
 KEPT = "bench-kept"
+SETTLE_SECONDS = 5.0
+"""Between the last start and a look at what all of them cost."""
 
 
 class Turns:
@@ -44,12 +47,14 @@ class Turns:
         with_jobs: bool,
         pace: float,
         paced: int,
+        held: int,
+        held_seconds: float,
         kept_tasks: int,
         gets_seconds: float,
     ) -> Results:
         """Measure everything, one thing after the other."""
         found = Results()
-        async with Recorders(), Api(plane.server, connections=self._connections) as api:
+        async with Recorders() as recorders, Api(plane.server, connections=self._connections) as api:
             # A first few of each: caches fill, and what does not work at all is known at once.
             await self._tasks(plane, api, "warm-tasks", count=self._connections)
             if with_jobs:
@@ -64,6 +69,8 @@ class Turns:
             if pace:
                 found.pace = pace
                 found.paced = await self._tasks(plane, api, "paced", count=paced, rate=pace)
+            if held:
+                found.held = await self._hold(plane, api, recorders, count=held, seconds=held_seconds)
             if kept_tasks:
                 found.kept = await self._keep(plane, api, count=kept_tasks, seconds=gets_seconds)
         return found
@@ -82,6 +89,36 @@ class Turns:
                 )  # fmt: skip
         self._tell(run)
         return run
+
+    async def _hold(
+        self, plane: Plane, api: Api, recorders: Recorders, *, count: int, seconds: float
+    ) -> Held:
+        self._say(f"{count} recordings that go on for {seconds:.0f} s …")
+        found: list[Held] = []
+        async with _namespace(plane, api, "bench-held") as namespace:
+            with Ours(plane, namespace) as ours:
+
+                async def rest() -> None:
+                    await asyncio.sleep(SETTLE_SECONDS)
+                    before, calls, asked = ours.usage() | plane.usage(), plane.calls(), recorders.asked
+                    began = now()
+                    await asyncio.sleep(seconds)
+                    after, took = ours.usage() | plane.usage(), now() - began
+                    found.append(
+                        Held(
+                            count=count,
+                            seconds=took,
+                            spent={name: spent.since(before.get(name)) for name, spent in after.items()},
+                            calls=difference(plane.calls(), calls),
+                            asked=recorders.asked - asked,
+                        )
+                    )
+
+                await lives.run(
+                    plane, ours, api, namespace=namespace, count=count, connections=self._connections,
+                    rest=rest, say=self._say,
+                )  # fmt: skip
+        return found[0]
 
     async def _jobs(self, plane: Plane, api: Api, name: str, *, count: int) -> Run:
         self._say(f"{count} Jobs …")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bench.control_plane import jobs, ours, page, stages
-from bench.control_plane.figures import Kept, Latency, Run, Usage, cost, difference, dispatched, rate
+from bench.control_plane.figures import Held, Kept, Latency, Run, Usage, cost, difference, dispatched, rate
 from bench.control_plane.page import Results
 from bench.control_plane.plane import flow_schemas
 from bench.control_plane.process import Program, Running, usage
@@ -76,6 +76,15 @@ KEPT = Kept(
 )
 
 
+HELD = Held(
+    count=300,
+    seconds=60.0,
+    spent={"operator": spent(12.0), "gateway": spent(0.6), "kube-apiserver": spent(6.0), "etcd": spent(3.0)},
+    calls={"operator/egresstasks": 600, "operator/reads": 1200},
+    asked=6000,
+)
+
+
 def test_calls_are_read_by_caller_and_others_left_out() -> None:
     assert dispatched(METRICS, prefix="bench.") == {"operator.pods": 12, "operator.reads": 1500}
 
@@ -132,7 +141,12 @@ def test_every_aim_stands_beside_its_figure_and_a_missed_one_is_said_to_be() -> 
 
 def test_the_section_has_every_table() -> None:
     found = Results(
-        tasks={300: [run(), run(seconds=20)]}, jobs={300: [job_run()]}, paced=run(), pace=100, kept=KEPT
+        tasks={300: [run(), run(seconds=20)]},
+        jobs={300: [job_run()]},
+        paced=run(),
+        pace=100,
+        held=HELD,
+        kept=KEPT,
     )
 
     text = "\n".join(page.section(found, made="Written by a command."))
@@ -147,6 +161,11 @@ def test_the_section_has_every_table() -> None:
     assert "| operator's memory at the end | 80 MB |  |" in text
     assert "| `client/jobs` |  | 1.00 |" in text
     assert "| writes in all | 6.00 | 4.00 |" in text
+    assert "### 300 recordings that go on" in text
+    assert "| operator, cores | 0.200 |" in text
+    assert "| operator, cores for 1000 recordings | 0.67 |" in text
+    assert "| recorders asked for their status | 100.0/s |" in text
+    assert "| writes to the API server | 10.00/s |" in text
     assert "### 10000 finished tasks kept" in text
     assert "| status calls at full speed | 3000/s, 3333/s for a core |" in text
 
@@ -167,7 +186,8 @@ def test_what_kwok_says_last_is_what_a_recorder_says() -> None:
     assert summary is not None
     assert summary.joined_at is not None
     assert (summary.ended_at - summary.joined_at).total_seconds() == pytest.approx(8.123, abs=0.001)
-    assert LiveReport.model_validate_json(stages.report()).files == summary.files
+    report = LiveReport.model_validate_json(stages.report(summary.joined_at, seconds=8.0))
+    assert report.files == summary.files
 
 
 def test_kwok_is_given_templates_that_are_yaml_once_they_are_filled_in() -> None:
