@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ import yaml
 
 from bench import ROOT
 from bench.control_plane import stages
+from bench.control_plane.callers import COUNTED, PROGRAMS, flow_schemas
 from bench.control_plane.figures import Usage, dispatched
 from bench.control_plane.process import Program, Running, usage
 from bench.errors import BenchError
@@ -27,8 +27,6 @@ from egress_cluster.apiserver import ApiServer
 from egress_cluster.run import wait_until
 from egress_cluster.settings import Settings
 
-PROGRAMS = "bench-programs"
-"""Namespace of the service accounts that gateway and operator run under."""
 QPS, BURST = 1000, 2000
 START_SECONDS = 60
 METRICS_TRIES = 5
@@ -37,33 +35,6 @@ QUIET_SECONDS = 120
 CLIENT = "client"
 """This process: who calls on both sides."""
 _RESTING_CORES = 0.1
-_COUNTED = "bench."
-_READS = ["get", "list", "watch"]
-_WRITES = ["create", "update", "patch", "delete", "deletecollection"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Caller:
-    """Whose calls are counted: a service account."""
-
-    name: str
-    namespace: str
-    level: str
-    """The priority level that it has by default."""
-    writes: tuple[str, ...]
-    """The resources that it writes."""
-
-
-_CALLERS = (
-    _Caller(name="operator", namespace=PROGRAMS, level="workload-low", writes=(PLURAL, "pods", "events")),
-    _Caller(name="gateway", namespace=PROGRAMS, level="workload-low", writes=(PLURAL, "secrets")),
-    _Caller(
-        name="job-controller",
-        namespace="kube-system",
-        level="workload-high",
-        writes=("jobs", "pods", "events"),
-    ),
-)
 
 
 class Plane:
@@ -132,16 +103,17 @@ class Plane:
     def calls(self) -> dict[str, int]:
         """Read how many calls each of the callers has made so far: `operator/pods`, `operator/reads`."""
         metrics = self._metrics()
-        return {name.replace(".", "/"): n for name, n in dispatched(metrics, prefix=_COUNTED).items()}
+        return {name.replace(".", "/"): n for name, n in dispatched(metrics, prefix=COUNTED).items()}
 
     def _metrics(self) -> str:
-        for left in reversed(range(METRICS_TRIES)):
+        tries = 0
+        while True:
             try:
                 return str(self.server.request("GET", "/metrics"))
             except OSError as error:  # a page of megabytes, of a server that has much to do
-                if not left:
+                tries += 1
+                if tries == METRICS_TRIES:
                     raise BenchError(f"the API server's /metrics can't be read: {error}") from error
-        raise AssertionError("unreachable")
 
     def make_namespace(self, name: str) -> None:
         """Make a namespace in which gateway and operator have the rights that the chart gives them."""
@@ -246,47 +218,6 @@ class Plane:
 def _ready(node: dict[str, Any]) -> bool:
     conditions = node["status"].get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def flow_schemas() -> list[dict[str, Any]]:
-    """Return the FlowSchemas by which the API server counts: its own metrics don't tell callers apart.
-
-    Each caller stays at the priority level that it has without them.
-    """
-    return [
-        _flow_schema(caller, what, verbs=verbs, resources=resources, precedence=precedence)
-        for caller in _CALLERS
-        for what, verbs, resources, precedence in (
-            *((resource, _WRITES, [resource, f"{resource}/status"], 500) for resource in caller.writes),
-            ("reads", _READS, ["*"], 600),
-            ("others", ["*"], ["*"], 700),
-        )
-    ]
-
-
-def _flow_schema(
-    caller: _Caller, what: str, *, verbs: list[str], resources: list[str], precedence: int
-) -> dict[str, Any]:
-    account = {
-        "kind": "ServiceAccount",
-        "serviceAccount": {"namespace": caller.namespace, "name": caller.name},
-    }
-    rule = {
-        "verbs": verbs,
-        "apiGroups": ["*"],
-        "resources": resources,
-        "namespaces": ["*"],
-        "clusterScope": True,
-    }
-    return {
-        "metadata": {"name": f"{_COUNTED}{caller.name}.{what}"},
-        "spec": {
-            "matchingPrecedence": precedence,
-            "priorityLevelConfiguration": {"name": caller.level},
-            "distinguisherMethod": {"type": "ByUser"},
-            "rules": [{"subjects": [account], "resourceRules": [rule]}],
-        },
-    }
 
 
 def now() -> float:

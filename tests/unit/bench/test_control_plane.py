@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from bench.control_plane import jobs, ours, page, stages
+from bench.control_plane.callers import flow_schemas
 from bench.control_plane.figures import Held, Kept, Latency, Run, Usage, cost, difference, dispatched, rate
 from bench.control_plane.page import Results
-from bench.control_plane.plane import flow_schemas
 from bench.control_plane.process import Program, Running, usage
 
 from egress_api.results import LiveReport, TerminationSummary
