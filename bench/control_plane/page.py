@@ -192,7 +192,7 @@ def kept_rows(kept: Kept) -> list[Row]:
 
 
 WORDS = (
-    "A real kube-apiserver and etcd (memory-backed writes), kube-scheduler and the Job controller at 1000 requests a",
+    "A real kube-apiserver and etcd (which waits for no disk), kube-scheduler and the Job controller at 1000 requests a",
     "second; kwok plays the kubelets without any delay, all on loopback. A task goes by REST from its start over PROCESSING",
     "to STOPPED and is stopped as soon as it records; a Job has the same Pod, is made directly and is complete when its Pod",
     "was Ready. Both sides in turns, with the same number of connections; client, API server and kwok share the cores with",
