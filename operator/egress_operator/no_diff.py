@@ -1,7 +1,7 @@
 """What kopf is told so that it compares nothing.
 
 For each event kopf copies the whole object, twice, to find out what has changed since it was handled last, also where no
-handler asks: that was half of all that the operator spent. Ours only ring doorbells, and look at the cluster for the rest.
+handler asks: two fifths of what an event cost. Our handlers only ring doorbells; all else is looked up in the cluster.
 """
 
 from collections.abc import Iterable
