@@ -11,6 +11,7 @@ from pydantic import Field
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
+from egress_api.status import Verdict
 
 UPLOAD_PATIENCE_SECONDS: Final = 3600
 """How long a recorder that nobody has killed tries to store the rest: its Pod must live for as long."""
@@ -41,6 +42,7 @@ class RecorderConfig(Tolerant):
     task_id: str
     task_uid: str = Field(description="Tells our own objects in the store from another task's.")
     app_id: str
+    request_id: str | None = None
     namespace: str
     attempt: int = Field(ge=1)
     created_at: PreciseMoment
@@ -73,6 +75,7 @@ class RecorderConfig(Tolerant):
     finish_only: bool = Field(
         False, description="Record nothing: only close the playlist and manifest that earlier attempts left."
     )
+    verdict: Verdict | None = Field(None, description="With finish_only: how the task ends.")
     control_dir: str | None = Field(
         None,
         description="Folder with the files `pause` and `stop` (true or false), which change while it records.",

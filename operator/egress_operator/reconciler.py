@@ -151,7 +151,7 @@ class Reconciler:
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
         await self._write(raw, task.metadata, decision.status)
         for action in decision.actions:
-            await self._act(task, action)
+            await self._act(task.model_copy(update={"status": decision.status}), action)
         return decision.requeue_after
 
     async def _observe(

@@ -166,6 +166,7 @@ class Following:
         match event:
             case Joined():
                 live.joined_at = live.joined_at or _moment(event.at)
+                self._recording.joined_at = self._recording.joined_at or live.joined_at
                 self.joined = True
                 live.joined_mono = live.joined_mono or now
                 self._recording.forget_evidence()

@@ -10,6 +10,7 @@ from egress_api.app_rules import AppPageRules
 from egress_api.media import FrozenPicture
 from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
+from egress_api.status import Verdict
 from egress_api.task import EgressTask
 from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
 from egress_operator.settings import Settings
@@ -372,8 +373,25 @@ def test_who_only_closes_the_lists_needs_no_token_which_may_be_gone() -> None:
     pod = build_pod(task(), attempt=2, settings=SETTINGS, finish_only=True)
     config = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
 
-    assert (config.finish_only, config.token_file) == (True, None)
+    assert (config.finish_only, config.token_file, config.verdict) == (True, None, None)
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["spool", "tmp", "control"]
+
+
+def test_who_only_closes_the_lists_is_told_how_the_task_ends() -> None:
+    verdict = {"state": "FAILED", "reason": "NodeLost", "message": "gone", "since": "2026-11-23T07:00:00Z"}
+    decided = task()
+    decided = decided.model_copy(
+        update={"status": decided.status.model_copy(update={"verdict": Verdict.model_validate(verdict)})}
+    )
+    configs = [
+        RecorderConfig.model_validate_json(
+            build_pod(decided, attempt=2, settings=SETTINGS, finish_only=only)["spec"]["containers"][0][
+                "env"
+            ][0]["value"]
+        )
+        for only in (True, False)
+    ]
+    assert [config.verdict for config in configs] == [decided.status.verdict, None]
 
 
 def test_a_spool_in_memory() -> None:
