@@ -36,6 +36,7 @@ from egress_api.constants import (
     TOKEN_DIR,
     TOKEN_KEY,
 )
+from egress_api.folder import task_folder
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
@@ -61,13 +62,14 @@ def image_of(layout: Layout, settings: Settings) -> str:
 
 def store_folder(task: EgressTask, settings: Settings) -> str:
     """Return the URL of the task's folder in the store, ending with a slash."""
-    folder = settings.store.folder.format(
+    folder = task_folder(
+        settings.store.folder,
         app_id=task.spec.app_id,
         task_id=task.metadata.name,
         region=settings.region,
         namespace=task.metadata.namespace,
     )
-    return f"{settings.store.url.rstrip('/')}/{folder.strip('/')}/"
+    return f"{settings.store.url.rstrip('/')}/{folder}/"
 
 
 def recorder_config(

@@ -8,14 +8,15 @@ below (docs/generate_operator.py). Nothing secret stands here: credentials are n
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
+from egress_api.folder import FolderTemplate
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
 
@@ -23,19 +24,7 @@ CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
 DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
 ENV_PREFIX: Final = "EGRESS_OPERATOR_"
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-FOLDER_TOKENS: Final = ("app_id", "task_id", "region", "namespace")
 QUANTITY: Final = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
-
-
-def _check_folder(folder: str) -> str:
-    try:
-        folder.format(**dict.fromkeys(FOLDER_TOKENS, "x"))
-    except (KeyError, ValueError, IndexError) as error:
-        known = ", ".join(f"{{{token}}}" for token in FOLDER_TOKENS)
-        raise ValueError(f"{folder!r} can't be filled in ({error}); known are {known}") from error
-    if "{task_id}" not in folder:
-        raise ValueError("must contain {task_id}, so that recordings of different tasks never meet")
-    return folder.strip("/")
 
 
 class _Part(BaseModel):
@@ -51,7 +40,7 @@ class StoreSettings(_Part):
         pattern=r"^(s3|gs|az|file)://\S+$",
         description="Bucket (and prefix) for all recordings: s3://, gs://, az:// or file:///path.",
     )
-    folder: Annotated[str, AfterValidator(_check_folder)] = Field(
+    folder: FolderTemplate = Field(
         "{app_id}/{task_id}",
         description="Folder of a task below the URL; {app_id}, {task_id}, {region} and {namespace} are filled in. "
         "It must contain {task_id}, so that recordings never collide.",
