@@ -253,6 +253,9 @@ class StatusAnswer(Body):
         default_factory=list, description="The files with URI, size and duration."
     )
     manifest_uri: str | None = None
+    archived: Literal[True] | None = Field(
+        None, description="The task's resource is gone: this is what its manifest in the store tells."
+    )
 
     @classmethod
     def of(cls, task: EgressTask) -> Self:

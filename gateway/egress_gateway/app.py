@@ -12,6 +12,7 @@ from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.events import Events
 from egress_gateway.health import Health
+from egress_gateway.history.history import History
 from egress_gateway.limits import Limits
 from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
@@ -42,10 +43,16 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     health = Health(cache, watch, metrics=metrics)
     pages = PageCheck(settings.pages, resolve_seconds=settings.resolve_seconds, metrics=metrics)
     lookup = Lookup(cluster, cache)
+    history = (
+        History(settings.history, namespace=cluster.namespace, metrics=metrics)
+        if settings.history.url
+        else None
+    )
     routes = Routes(
         Tasks(cluster, lookup, pages),
         Wishes(cluster, lookup),
         Polling(lookup, cache.changes, metrics=metrics),
+        history=history,
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )

@@ -3,6 +3,7 @@
     GatewayError
     ├── ConfigError            the process can't start: what to set is in the text
     ├── ProblemError           becomes the answer of a request (problems.py)
+    ├── StoreError             the store can't be read
     └── ClusterError           the API server didn't do what it was asked to
         ├── ClusterRefusedError      it answered, and the answer was no
         └── ClusterUnreachableError  it didn't answer, or nothing that can be read
@@ -49,6 +50,7 @@ class ProblemKind(StrEnum):
     INTERNAL = "internal"
     AUTH_UNAVAILABLE = "auth-unavailable"
     UNAVAILABLE = "unavailable"
+    STORE_UNAVAILABLE = "store-unavailable"
     QUOTA_EXCEEDED = "quota-exceeded"
     NOT_SET_UP = "not-set-up"
     HTTP = "http"
@@ -171,6 +173,11 @@ _KINDS = {
         "The cluster can't be asked just now",
         "The API server can't be reached or is too busy. Send the same request again.",
     ),
+    ProblemKind.STORE_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The store can't be asked just now",
+        "The cluster has no such task; the store, which may tell of its recording, can't be read. Send the request again.",
+    ),
     ProblemKind.QUOTA_EXCEEDED: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The cluster's quota is used up",
@@ -215,6 +222,19 @@ class ProblemError(GatewayError):
         self.errors: list[FieldError | ParameterError] = list(errors)
         self.headers = dict(headers or {})
         self.status = status or kind.status
+
+
+class StoreError(GatewayError):
+    """The store can't be read; its words are for the log alone.
+
+    Args:
+        sentence: what happened, and what to do.
+        refused: whether the store said no: somebody has to change something first.
+    """
+
+    def __init__(self, sentence: str, *, refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.refused = refused
 
 
 class ClusterError(GatewayError):

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
 from egress_gateway.auth.settings import AuthSettings
+from egress_gateway.history.settings import HistorySettings
 
 
 class LogLevel(StrEnum):
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
         default_factory=AppPageRules,
         description="Where pages may reach, as JSON: {default: {allow, deny, ports}, apps: {APP: {allow, deny, ports}}}; "
         "the operator has the same.",
+    )
+    history: HistorySettings = Field(
+        default_factory=HistorySettings,
+        description="The store that tells of tasks whose resource is gone, as JSON: {url, folder, region, options, …}; all of it "
+        "is below.",
     )
     resolve_seconds: float = Field(
         3,

@@ -188,6 +188,20 @@ app.kubernetes.io/part-of: egress-operator
 {{- $out | toJson -}}
 {{- end -}}
 
+{{/* The store as the gateway reads it, as EGRESS_GATEWAY_HISTORY has it: folder and region as the operator's. */}}
+{{- define "egress.gatewayHistory" -}}
+{{- $out := pick .Values.store "url" "folder" "options" -}}
+{{- $_ := set $out "region" .Values.region -}}
+{{- $out | toJson -}}
+{{- end -}}
+
+{{/* The Secret that the gateway reads the store with; empty without history, or where the node gives access. */}}
+{{- define "egress.historySecret" -}}
+{{- if .Values.gateway.history.enabled -}}
+{{- .Values.gateway.history.credentialsSecret | default .Values.store.credentialsSecret -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}
 {{- define "egress.podSecurity" -}}
 securityContext:

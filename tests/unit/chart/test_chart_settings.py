@@ -183,6 +183,62 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
 
 
+STORE = {
+    "url": "s3://recordings/prefix",
+    "folder": "{region}/{app_id}/{task_id}",
+    "options": {"endpoint": "https://s3.example"},
+    "credentialsSecret": "keys",
+}
+
+
+def _gateway_pod(values: dict[str, Any]) -> dict[str, Any]:
+    return dict(render(values).one("Deployment", "egress-gateway")["spec"]["template"]["spec"])
+
+
+def test_the_gateway_holds_no_keys_of_the_store_unless_history_is_on() -> None:
+    pod = _gateway_pod({"store": STORE})
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+    assert "EGRESS_GATEWAY_HISTORY" not in {variable["name"] for variable in pod["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize(("own", "mounted"), [("", "keys"), ("keys-to-read", "keys-to-read")])
+def test_history_reads_the_store_that_the_operator_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, mounted: str
+) -> None:
+    values = {
+        "region": "eu",
+        "store": STORE,
+        "gateway": {"history": {"enabled": True, "credentialsSecret": own}},
+    }
+    pod = _gateway_pod(values)
+    (value,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "EGRESS_GATEWAY_HISTORY"]
+    monkeypatch.setenv("EGRESS_GATEWAY_HISTORY", value)
+    history, operator = GatewaySettings().history, _settings(render(values), tmp_path)
+    assert (history.url, history.folder, history.options) == (
+        operator.store.url,
+        operator.store.folder,
+        operator.store.options,
+    )
+    assert history.region == operator.region == "eu"
+    assert pod["volumes"][1]["secret"] == {"secretName": mounted, "defaultMode": 0o440}
+    assert pod["containers"][0]["volumeMounts"][1] == {
+        "name": "store-credentials",
+        "mountPath": str(history.credentials_dir),
+        "readOnly": True,
+    }
+
+
+def test_history_on_a_volume_is_mounted_to_be_read() -> None:
+    store = {"url": "file:///srv/recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
+    pod = _gateway_pod({"store": store, "gateway": {"history": {"enabled": True}}})
+    assert pod["volumes"][1]["persistentVolumeClaim"] == {"claimName": "recordings"}
+    assert pod["containers"][0]["volumeMounts"][1] == {
+        "name": "store",
+        "mountPath": "/srv/recordings",
+        "readOnly": True,
+    }
+
+
 def _auth(monkeypatch: pytest.MonkeyPatch, auth: dict[str, Any]) -> tuple[AuthSettings, dict[str, Any]]:
     """Return what the gateway reads, and its Pod."""
     deployment = render({"gateway": {"auth": auth}}).one("Deployment", "egress-gateway")
