@@ -44,7 +44,7 @@ class Asked(Tolerant):
     channel: str | None = None
     users: list[str] = Field(default_factory=list)
     url: str | None = Field(None, description="The page without its query and fragment: keys stand there.")
-    web_gl: bool = False
+    web_gl: bool = Field(False, alias="webGL")
     start: StartRule = Field(default_factory=StartRule)
     format: OutputFormat
     video: Video
