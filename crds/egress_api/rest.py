@@ -185,9 +185,20 @@ class DeleteRequest(Body):
 
 
 class UpdatePayload(Body):
-    """What is to change while it records."""
+    """What is to change while it records; a field that is absent changes nothing."""
 
-    pause: bool = Field(description="true: leave out what follows; false: go on in the same playlist.")
+    pause: bool | None = Field(
+        None, description="true: leave out what follows; false: go on in the same playlist."
+    )
+    access_token: AccessToken | None = Field(
+        None, description="Another token to join the channel with, from the next time on; with flat."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.pause is None and self.access_token is None:
+            raise ValueError("must say what is to change: pause or access_token")
+        return self
 
 
 class UpdateRequest(Body):

@@ -23,6 +23,7 @@ from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
+from egress_gateway.token_secrets import TokenSecrets
 from egress_gateway.watch import TaskWatch
 from egress_gateway.wishes import Wishes
 
@@ -43,14 +44,15 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     health = Health(cache, watch, metrics=metrics)
     pages = PageCheck(settings.pages, resolve_seconds=settings.resolve_seconds, metrics=metrics)
     lookup = Lookup(cluster, cache)
+    token_secrets = TokenSecrets(cluster, refresh=settings.token_refresh)
     history = (
         History(settings.history, namespace=cluster.namespace, metrics=metrics)
         if settings.history.url
         else None
     )
     routes = Routes(
-        Tasks(cluster, lookup, pages),
-        Wishes(cluster, lookup),
+        Tasks(cluster, lookup, pages, token_secrets),
+        Wishes(cluster, lookup, token_secrets),
         Polling(lookup, cache.changes, metrics=metrics),
         history=history,
         metrics=metrics,

@@ -43,6 +43,7 @@ class ProblemKind(StrEnum):
     REQUEST_CONFLICT = "request-conflict"
     TASK_DELETING = "task-deleting"
     TASK_ENDED = "task-ended"
+    TOKEN_FIXED = "token-fixed"  # noqa: S105 - a word
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
@@ -136,7 +137,12 @@ _KINDS = {
     ProblemKind.TASK_ENDED: (
         HTTPStatus.CONFLICT,
         "The task has ended or is to end",
-        "The task has ended or is to end; it can't be paused or go on any more.",
+        "The task has ended or is to end; it can't be paused, go on or be changed any more.",
+    ),
+    ProblemKind.TOKEN_FIXED: (
+        HTTPStatus.CONFLICT,
+        "The task's token can't be changed here",
+        "The token stands in a Secret that the gateway didn't make, or made before tokens could be changed.",
     ),
     ProblemKind.BODY_TOO_LARGE: (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

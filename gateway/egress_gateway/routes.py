@@ -18,6 +18,7 @@ from egress_api.rest import (
     UpdateRequest,
 )
 from egress_api.states import State
+from egress_api.task import EgressTask
 from egress_gateway.body import JsonBody, parse
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of
@@ -111,8 +112,13 @@ class Routes:
             raise ProblemError(
                 ProblemKind.INVALID_BODY, "the body is missing: an update is a JSON object, see docs/rest.md"
             )
-        asked = parse(UpdateRequest, body)
-        task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=asked.payload.pause)
+        asked = parse(UpdateRequest, body).payload
+        task: EgressTask | None = None
+        # Both may be sent again: where the second fails, the caller sends both.
+        if asked.access_token is not None:
+            task = await self._wishes.renew_token(asked.access_token, app_id=app_id, task_id=task_id)
+        if task is None or asked.pause is not None:
+            task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=bool(asked.pause))
         return status_answer(task)
 
     async def delete(self, request: web.Request) -> web.Response:

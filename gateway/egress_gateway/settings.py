@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         gt=0,
         description="In which a start, stop or update is answered, body and API server included; then `503`.",
     )
+    token_refresh: bool = Field(
+        False,
+        description="Whether an update may give a task another access token. It needs the right to `update` Secrets; "
+        "without it a task's Secret is never changed.",
+    )
     starts_per_second: float = Field(
         0, ge=0, description="Starts that an app may make, counted by each gateway; 0 is no limit."
     )

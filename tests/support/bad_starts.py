@@ -189,13 +189,22 @@ def _bad_update(what: str, payload: Any, pointer: str, sentence: str, **more: An
     return BadUpdate(what, {"request_id": "a", "payload": payload, **more}, pointer, sentence)
 
 
+_CHANGE = "must say what is to change: pause or access_token"
+
 BAD_UPDATES: list[BadUpdate] = [
     BadUpdate("no request_id", {"payload": {"pause": True}}, "/request_id", "is needed"),
     BadUpdate("no payload", {"request_id": "a"}, "/payload", "is needed"),
     _bad_update("a payload that is null", None, "/payload", "must be an object"),
     _bad_update("a payload that is a list", [True], "/payload", "must be an object"),
-    _bad_update("nothing to change", {}, "/payload/pause", "is needed"),
-    _bad_update("a pause that is null", {"pause": None}, "/payload/pause", "must be true or false"),
+    _bad_update("nothing to change", {}, "/payload", _CHANGE),
+    _bad_update("a pause that is null", {"pause": None}, "/payload", _CHANGE),
+    _bad_update(
+        "a short token",
+        {"access_token": "short"},
+        "/payload/access_token",
+        "must be at least 10 characters long",
+    ),
+    _bad_update("a token that is a number", {"access_token": 1}, "/payload/access_token", "must be a text"),
     _bad_update("a pause that is a text", {"pause": "true"}, "/payload/pause", "must be true or false"),
     _bad_update("a pause that is a number", {"pause": 1}, "/payload/pause", "must be true or false"),
     _bad_update(

@@ -88,9 +88,12 @@ def _rules(*holders: str) -> list[dict[str, Any]]:
     ]
 
 
-def give_rights(server: ApiServer, namespace: str, *, kubernetes_auth: bool = False) -> Path:
+def give_rights(
+    server: ApiServer, namespace: str, *, kubernetes_auth: bool = False, token_refresh: bool = False
+) -> Path:
     """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""
-    rules = _rules("gateway", *(["gatewayWithKubernetesAuth"] if kubernetes_auth else []))
+    more = {"gatewayWithKubernetesAuth": kubernetes_auth, "gatewayWithTokenRefresh": token_refresh}
+    rules = _rules("gateway", *(holder for holder, wanted in more.items() if wanted))
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     group = "rbac.authorization.k8s.io"
     server.request(

@@ -147,7 +147,7 @@ async def test_a_task_that_is_to_stop_takes_no_pause(gateway: Client, admin: Adm
     await gateway.post(f"{START}/{task}/stop", json=STOP)
     status, kind, detail = await refused(gateway, f"{START}/{task}")
     assert (status, kind) == (409, "task-ended")
-    assert detail.startswith(f"Task {task} is ending: it can't be paused or go on any more")
+    assert detail.startswith(f"Task {task} is ending: it can't be paused, go on or be changed any more")
     assert admin.task(task)["spec"]["pause"] is False
 
 

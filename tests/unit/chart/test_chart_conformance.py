@@ -46,6 +46,13 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "history and other tokens": {
+        "store": {"url": "s3://recordings", "credentialsSecret": "keys"},
+        "gateway": {
+            "history": {"enabled": True, "credentialsSecret": "keys-to-read"},
+            "tokenRefresh": {"enabled": True},
+        },
+    },
     "node port": {"gateway": {"service": {"type": "NodePort", "nodePort": 30091}}},
     "many gateways, spread": {
         "gateway": {

@@ -228,6 +228,14 @@ def test_history_reads_the_store_that_the_operator_writes(
     }
 
 
+def test_tokens_may_be_renewed_where_a_value_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for enabled in (False, True):
+        pod = _gateway_pod({"gateway": {"tokenRefresh": {"enabled": enabled}}})
+        for variable in pod["containers"][0]["env"]:
+            monkeypatch.setenv(variable["name"], variable["value"])
+        assert GatewaySettings().token_refresh is enabled
+
+
 def test_history_on_a_volume_is_mounted_to_be_read() -> None:
     store = {"url": "file:///srv/recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
     pod = _gateway_pod({"store": store, "gateway": {"history": {"enabled": True}}})
