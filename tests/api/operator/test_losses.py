@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, RecorderPhase
 from egress_api.states import GapReason, Reason
-from egress_api.status import Gap
+from egress_api.status import Gap, Verdict
 from support.operator_world import World
 from support.summaries import START, failed, live, playlist, summary
 
@@ -170,7 +171,10 @@ async def test_a_playlist_that_was_left_open_is_closed_before_the_task_ends(worl
         status = await _killed(world, "open")
         assert (status["verdict"]["state"], status["verdict"]["reason"]) == ("FAILED", "OOMKilled")
         pod = await world.until_pod("open", attempt=2)
-        assert '"finishOnly":true' in pod["spec"]["containers"][0]["env"][0]["value"]
+        config = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
+        # Written before the Pod is made: the manifest is to say how the task ends.
+        assert config.finish_only
+        assert config.verdict == Verdict.model_validate(status["verdict"])
         await world.stop_task("open")
         await world.bind("open-2")
         await world.run_pod("open-2", ready=False)
