@@ -25,6 +25,8 @@ REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 """On recorder Pods: "true" or "false", copied from spec.pause; the kubelet writes it into the file below."""
+USERS_ANNOTATION: Final = f"{GROUP}/users"
+"""The same for whom to record: spec.users with commas, empty for everyone."""
 STOP_ANNOTATION: Final = f"{GROUP}/stop"
 """The same for the end: "true" tells a recorder to end the recording and to stay until all of it is stored. A
 Pod that is deleted has its grace period alone."""
@@ -41,6 +43,7 @@ CONTROL_DIR: Final = "/run/egress/control"
 """What a running recorder is told: files that the kubelet keeps in step with the Pod's annotations."""
 PAUSE_FILE: Final = "pause"
 STOP_FILE: Final = "stop"
+USERS_FILE: Final = "users"
 SPOOL_DIR: Final = "/spool"
 SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 """Where a browser shares pictures between its processes: memory, with pages only."""

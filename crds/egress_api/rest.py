@@ -194,10 +194,14 @@ class UpdatePayload(Body):
         None, description="Another token to join the channel with, from the next time on; with flat."
     )
 
+    users: Users | None = Field(
+        None, description="Whom to record from now on; empty records everyone; with flat."
+    )
+
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.pause is None and self.access_token is None:
-            raise ValueError("must say what is to change: pause or access_token")
+        if self.pause is None and self.access_token is None and self.users is None:
+            raise ValueError("must say what is to change: pause, users or access_token")
         return self
 
 

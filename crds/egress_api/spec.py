@@ -112,7 +112,8 @@ class EgressTaskSpec(Strict):
         description="The number under which the recorder joins the channel, where the source has numbers.",
     )
     users: Users = Field(
-        default_factory=list, description="Identities to record; empty records everyone in the channel."
+        default_factory=list,
+        description="Identities to record; empty records everyone in the channel. May be changed while it records.",
     )
     url: PageUrl | None = Field(None, description="The page to record, http or https; with layout freestyle.")
     web_gl: bool = Field(

@@ -1,4 +1,4 @@
-"""What a caller wishes of a task that is there: that it stops, pauses or goes on, has another token, is deleted.
+"""What a caller wishes of a task that is there: that it stops, pauses, records others, is deleted.
 
 In: an app, a task_id and the wish. Out: the wish in the task's spec, by a merge patch on the very task that
 was looked at, in its Secret, or its deletion; meeting it is the operator's.
@@ -12,6 +12,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from egress_api.constants import KIND
+from egress_api.media import Layout
+from egress_api.rest import FieldError
 from egress_api.states import State
 from egress_api.task import EgressTask
 from egress_gateway.cluster import Cluster
@@ -27,7 +29,7 @@ Patch = dict[str, dict[str, Any]]
 
 
 class Wishes:
-    """Stop, pause, resume, another token, and delete."""
+    """Stop, pause, resume, other users, another token, and delete."""
 
     def __init__(self, cluster: Cluster, lookup: Lookup, token_secrets: TokenSecrets) -> None:
         self._cluster = cluster
@@ -49,25 +51,27 @@ class Wishes:
 
         await self._write(patch, app_id=app_id, task_id=task_id, deed="the stop can't be written down")
 
-    async def pause(self, *, app_id: str, task_id: str, wanted: bool) -> EgressTask:
-        """Ask for a pause, or for its end, and return the task with the wish in it.
+    async def change(self, changes: dict[str, Any], *, app_id: str, task_id: str) -> EgressTask:
+        """Ask for a pause or its end, or for other users, and return the task with the wish in it.
 
         Raises:
-            ProblemError: when this app has no such task, it has ended or is to end, or the wish can't be
-                written down.
+            ProblemError: when this app has no such task, it has ended or is to end, has no users, or the wish can't
+                be written down.
         """
 
         def patch(task: EgressTask) -> Patch:
             _check_goes_on(task)
+            _check_has(task, changes)
             # Sent also where the wish seems to stand there: only the API server knows whether another gateway
             # has taken it back, and it writes nothing where nothing changes.
             return {
                 "metadata": {"uid": task.metadata.uid, "resourceVersion": task.metadata.resource_version},
-                "spec": {"pause": wanted},
+                "spec": changes,
             }
 
-        deed = f"{'the pause' if wanted else 'the end of the pause'} can't be written down"
-        return await self._write(patch, app_id=app_id, task_id=task_id, deed=deed)
+        return await self._write(
+            patch, app_id=app_id, task_id=task_id, deed="the change can't be written down"
+        )
 
     async def renew_token(self, token: SecretStr, *, app_id: str, task_id: str) -> EgressTask:
         """Give the task another access token, and return the task; its recorder joins with it from then on.
@@ -141,3 +145,10 @@ def _check_goes_on(task: EgressTask) -> None:
         f"task {task.metadata.name} {what}: it can't be paused, go on or be changed any more; start another task, "
         "with another request_id",
     )
+
+
+def _check_has(task: EgressTask, changes: dict[str, Any]) -> None:
+    if "users" in changes and task.spec.layout is not Layout.FLAT:
+        sentence = f"does not go with layout {task.spec.layout}: task {task.metadata.name} has no users"
+        errors = [FieldError(pointer="/payload/users", detail=sentence)]
+        raise ProblemError(ProblemKind.INVALID_BODY, f"/payload/users: {sentence}", errors=errors)

@@ -168,6 +168,8 @@ def _with_pod(look: Look, pod: PodView) -> Decision:
         return look.wait(look.look_again(pod))
     if pod.paused != spec.pause:
         look.actions.append(TellPod(pod=pod, paused=spec.pause))
+    if pod.users is not None and pod.users != tuple(spec.users):
+        look.actions.append(TellPod(pod=pod, users=tuple(spec.users)))
     if not pod.ready:
         return _not_ready(look, pod)
     message = recording_sentence(look.status, pod, spec, live=live, paused=paused)

@@ -27,6 +27,8 @@ class TellPod:
     pod: PodView
     paused: bool | None = None
     """Whether to leave out what comes."""
+    users: tuple[str, ...] | None = None
+    """Whom to record; empty is everyone."""
     stop_since: datetime | None = None
     """Now: it is to end, and to stay until everything is stored."""
 

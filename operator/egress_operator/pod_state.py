@@ -19,6 +19,7 @@ from egress_api.constants import (
     RESULTS_FINALIZER,
     STOP_ANNOTATION,
     STOP_SINCE_ANNOTATION,
+    USERS_ANNOTATION,
 )
 from egress_api.states import Reason
 
@@ -104,6 +105,8 @@ class PodView:
     finalizers: tuple[str, ...] = ()
     paused: bool = False
     """Whether its recorder is told to leave out what comes."""
+    users: tuple[str, ...] | None = None
+    """Whom its recorder is told to record, empty for everyone; None in a Pod that an older operator made."""
     can_be_told_to_stop: bool = False
     """Whether its control volume holds that, too: not in a Pod that an older operator made."""
     told_to_stop: bool = False
@@ -150,6 +153,7 @@ class PodView:
             managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             finalizers=tuple(meta.get("finalizers") or ()),
             paused=annotations.get(PAUSE_ANNOTATION) == "true",
+            users=_users(annotations.get(USERS_ANNOTATION)),
             can_be_told_to_stop=STOP_ANNOTATION in annotations,
             told_to_stop=annotations.get(STOP_ANNOTATION) == "true",
             told_to_stop_at=_time_if_any(annotations.get(STOP_SINCE_ANNOTATION)),
@@ -269,3 +273,7 @@ def _owner_uid(meta: dict[str, Any]) -> str | None:
         ),
         None,
     )
+
+
+def _users(annotation: str | None) -> tuple[str, ...] | None:
+    return None if annotation is None else tuple(user for user in annotation.split(",") if user)

@@ -35,6 +35,8 @@ from egress_api.constants import (
     TERMINATION_LOG,
     TOKEN_DIR,
     TOKEN_KEY,
+    USERS_ANNOTATION,
+    USERS_FILE,
 )
 from egress_api.folder import task_folder
 from egress_api.media import Layout
@@ -141,14 +143,19 @@ def quantity_bytes(quantity: str) -> int:
 _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
-def wishes(*, paused: bool | None = None, stop_since: datetime | None = None) -> dict[str, str]:
+def wishes(
+    *, paused: bool | None = None, users: tuple[str, ...] | None = None, stop_since: datetime | None = None
+) -> dict[str, str]:
     """Return the annotations that tell a running recorder something; the kubelet writes them into its files.
 
     Args:
         paused: whether to leave out what comes.
+        users: whom to record; empty is everyone.
         stop_since: when it was told to end and to stay until everything is stored.
     """
     told = {} if paused is None else {PAUSE_ANNOTATION: "true" if paused else "false"}
+    if users is not None:
+        told |= {USERS_ANNOTATION: ",".join(users)}
     if stop_since is not None:
         told |= {STOP_ANNOTATION: "true", STOP_SINCE_ANNOTATION: stop_since.isoformat()}
     return told
@@ -252,7 +259,7 @@ def build_pod(
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
                 STOP_ANNOTATION: "false",
-                **wishes(paused=task.spec.pause),
+                **wishes(paused=task.spec.pause, users=tuple(task.spec.users)),
             },
             "finalizers": [RESULTS_FINALIZER],
             "ownerReferences": [
@@ -302,7 +309,11 @@ def _volumes(
         spool["medium"] = settings.recorder.spool_medium
     control = [
         {"path": file, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
-        for file, annotation in ((PAUSE_FILE, PAUSE_ANNOTATION), (STOP_FILE, STOP_ANNOTATION))
+        for file, annotation in (
+            (PAUSE_FILE, PAUSE_ANNOTATION),
+            (STOP_FILE, STOP_ANNOTATION),
+            (USERS_FILE, USERS_ANNOTATION),
+        )
     ]
     volumes: list[dict[str, Any]] = [
         {"name": "spool", "emptyDir": spool},

@@ -233,8 +233,9 @@ class Reconciler:
         match action:
             case CreatePod():
                 await self._create(task, action)
-            case TellPod(pod=pod, paused=paused, stop_since=since):
-                await self._cluster.annotate_pod(pod, wishes(paused=paused, stop_since=since))
+            case TellPod(pod=pod, paused=paused, users=users, stop_since=since):
+                told = wishes(paused=paused, users=users, stop_since=since)
+                await self._cluster.annotate_pod(pod, told)
             case ReleasePod(pod=pod):
                 await self._cluster.release_pod(pod)
             case DeletePod(pod=pod, grace_seconds=grace):

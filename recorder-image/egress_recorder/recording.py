@@ -93,6 +93,8 @@ class Recording:
         self._playlist = Playlist(target_seconds=config.segment_seconds)
         self._created_at = earlier.created_at if earlier else created_at
         self.first_frame_at = earlier.first_frame_at if earlier else None
+        self.users = tuple(config.users)
+        """Whom it records, as chosen last; none is everyone."""
         self.joined_at = earlier.joined_at if earlier else None
         """When a recorder had first joined the source, of any attempt."""
         self.ended_as = earlier.reason if earlier and earlier.complete else ""
@@ -305,7 +307,7 @@ class Recording:
             app_id=self._config.app_id,
             attempt=self._config.attempt,
             created_at=self._created_at,
-            asked=asked_of(self._config),
+            asked=asked_of(self._config, users=self.users),
             joined_at=self.joined_at,
             first_frame_at=self.first_frame_at,
             complete=complete,
@@ -365,14 +367,14 @@ class Recording:
         )
 
 
-def asked_of(config: RecorderConfig) -> Asked:
+def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
     """Return what the manifest says of the task itself: no token, and of a page's URL no query."""
     return Asked(
         request_id=config.request_id,
         created_at=config.created_at,
         layout=config.layout,
         channel=config.channel,
-        users=config.users,
+        users=list(users),
         url=without_query(config.url) if config.url else None,
         web_gl=config.web_gl,
         start=config.start,

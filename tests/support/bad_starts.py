@@ -189,7 +189,7 @@ def _bad_update(what: str, payload: Any, pointer: str, sentence: str, **more: An
     return BadUpdate(what, {"request_id": "a", "payload": payload, **more}, pointer, sentence)
 
 
-_CHANGE = "must say what is to change: pause or access_token"
+_CHANGE = "must say what is to change: pause, users or access_token"
 
 BAD_UPDATES: list[BadUpdate] = [
     BadUpdate("no request_id", {"payload": {"pause": True}}, "/request_id", "is needed"),
@@ -210,6 +210,13 @@ BAD_UPDATES: list[BadUpdate] = [
     _bad_update(
         "what can't be changed", {"pause": True, "layout": "flat"}, "/payload/layout", "unknown field"
     ),
+    _bad_update(
+        "a user with a dot",
+        {"users": ["a", "b.c"]},
+        "/payload/users/1",
+        "must be 1 to 32 letters, digits, '_' or '-'",
+    ),
+    _bad_update("too many users", {"users": ["a"] * 33}, "/payload/users", "must have at most 32 items"),
     _bad_update("a stop", {"pause": True, "stop": True}, "/payload/stop", "unknown field"),
     _bad_update("a pause beside the payload", {"pause": True}, "/pause", "unknown field", pause=True),
     _bad_update("a cmd", {"pause": True}, "/cmd", "unknown field", cmd="pause"),

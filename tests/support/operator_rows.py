@@ -400,6 +400,40 @@ def _pause_rows() -> Iterator[Row]:
         does="tell 1 to pause",
     )
     yield Row(
+        when="other users are asked for, the recorder was not told",
+        task=task(RECORDING, users=["user2", "user3"]),
+        pod=running(users=("user1", "user2")),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to record user2 user3",
+    )
+    yield Row(
+        when="everyone is asked for, and a pause",
+        task=task(RECORDING, users=[], pause=True),
+        pod=running(users=("user1",)),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to pause, tell 1 to record everyone",
+    )
+    yield Row(
+        when="other users are asked for, the recorder was told",
+        task=task(RECORDING, users=["user2"]),
+        pod=running(users=("user2",)),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
+        when="other users are asked for, of a recorder that an older operator made",
+        task=task(RECORDING, users=["user2"]),
+        pod=running(),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
         when="a pause is asked for while the Pod is being deleted",
         task=task(RECORDING, pause=True),
         pod=running(deleted_at=at(200)),

@@ -50,6 +50,13 @@ async def start(gateway: Client, body: dict[str, Any] = START_FLAT) -> str:
     return str((await (await gateway.post(START, json=body)).json())["task_id"])
 
 
+async def until_told(gateway: Client, task: str, state: str) -> None:
+    async def told() -> bool:
+        return bool((await (await gateway.get(f"{START}/{task}")).json())["status"] == state)
+
+    await until(f"the gateway tells {state}", told)
+
+
 def token_of(admin: Admin) -> str:
     [secret] = admin.secrets()
     return base64.b64decode(secret["data"]["access_token"]).decode()
@@ -67,6 +74,7 @@ async def test_another_token_stands_in_the_tasks_own_secret(renewing: MakeGatewa
     task = await start(gateway)
     [before] = admin.secrets()
     admin.set_status(task, state="PROCESSING", reason="Recording")
+    await until_told(gateway, task, "PROCESSING")
     answer = await gateway.patch(f"{START}/{task}", json=update())
     assert (answer.status, (await answer.json())["status"]) == (200, "PROCESSING")
     assert NEW not in await answer.text()
@@ -128,10 +136,7 @@ async def test_a_task_that_has_ended_takes_no_token(
     task = await start(gateway)
     admin.set_status(task, state=state)
 
-    async def seen() -> bool:
-        return bool((await (await gateway.get(f"{START}/{task}")).json())["status"] == state)
-
-    await until("the gateway has seen the end", seen)
+    await until_told(gateway, task, state)
     assert (await problem_of(gateway, task, update()))[:2] == (409, "task-ended")
     assert token_of(admin) == START_FLAT["payload"]["access_token"]
 

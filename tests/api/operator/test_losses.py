@@ -122,6 +122,17 @@ async def test_a_pause_reaches_the_pod_and_the_recorders_word_the_status(world: 
         await world.until("an Event for each change", told)
 
 
+async def test_other_users_reach_the_pod_and_no_other_recorder_is_made(world: World) -> None:
+    async with world.recorder_answers(), world.operator():
+        await _recording(world, "users", live(), users=["user1"])
+        await world.until_told("users-1", "user1", what="users")
+        for users in (["user2", "user3"], [], ["user1"]):
+            await world.patch_task("users", users=users)
+            await world.until_told("users-1", ",".join(users), what="users")
+        await world.until_state("users", "PROCESSING", reason="Recording")
+        assert await world.pod("users-2") is None
+
+
 async def test_a_task_that_is_paused_from_the_start_has_a_pod_that_says_so(world: World) -> None:
     async with world.recorder_answers(), world.operator():
         world.live = live(paused=True)

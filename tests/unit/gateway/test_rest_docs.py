@@ -57,7 +57,7 @@ def test_the_examples_are_the_contracts() -> None:
     last = listed["tasks"][-1]
     created = int(datetime.fromisoformat(last["created_at"]).timestamp())
     assert read_cursor(listed["next_cursor"]) == Place(created, last["task_id"])
-    for section in ("Pause", "Another access token"):
+    for section in ("Pause", "Other users", "Another access token"):
         [update] = page.pop(section)
         UpdateRequest.model_validate_json(json.dumps(update), strict=True)
     [stopped] = page.pop("Stop")

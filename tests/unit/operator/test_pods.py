@@ -12,6 +12,7 @@ from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
 from egress_api.status import Verdict
 from egress_api.task import EgressTask
+from egress_operator.pod_state import PodView
 from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
 from egress_operator.settings import Settings
 from support.operator_parts import SETTINGS, at, task
@@ -67,6 +68,7 @@ POD: dict[str, Any] = {
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             "karpenter.sh/do-not-disrupt": "true",
             "egress-operator.dev/pause": "false",
+            "egress-operator.dev/users": "ann",
             "egress-operator.dev/stop": "false",
         },
         "finalizers": ["egress-operator.dev/results"],
@@ -161,6 +163,10 @@ POD: dict[str, Any] = {
                             "path": "stop",
                             "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/stop']"},
                         },
+                        {
+                            "path": "users",
+                            "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/users']"},
+                        },
                     ]
                 },
             },
@@ -219,6 +225,7 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
     pod["spec"]["containers"][0].pop("env")
     want = copy.deepcopy(POD)
     want["metadata"]["labels"]["egress-operator.dev/layout"] = "freestyle"
+    want["metadata"]["annotations"]["egress-operator.dev/users"] = ""
     (recorder,) = want["spec"]["containers"]
     recorder["image"] = "egress-recorder-web:1"
     recorder["resources"] = {
@@ -361,6 +368,18 @@ def test_a_pause_says_nothing_of_a_stop_nor_a_stop_of_a_pause() -> None:
         "egress-operator.dev/stop": "true",
         "egress-operator.dev/stop-since": "2026-11-23T05:11:22+00:00",
     }
+
+
+@pytest.mark.parametrize(
+    ("users", "told"), [(("user1", "user-2"), "user1,user-2"), ((), "")], ids=["two", "everyone"]
+)
+def test_whom_to_record_is_read_as_it_was_told(users: tuple[str, ...], told: str) -> None:
+    assert wishes(users=users) == {"egress-operator.dev/users": told}
+    pod = build_pod(task(users=list(users)), attempt=1, settings=SETTINGS)
+    pod["metadata"] |= {"uid": "u"}
+    assert PodView.from_resource(pod).users == users
+    del pod["metadata"]["annotations"]["egress-operator.dev/users"]
+    assert PodView.from_resource(pod).users is None
 
 
 def test_a_task_that_is_paused_from_the_start_says_so_on_its_pod() -> None:
