@@ -15,10 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from egress_api.manifest import SEGMENTS_KEY, Asked, End, Manifest, Segment, without_query
+from egress_api.manifest import SEGMENTS_KEY, End, Manifest, Segment
 from egress_api.recorder import RecorderConfig
 from egress_api.states import GapReason
 from egress_api.status import FileKind, Gap, OutputFile
+from egress_recorder.asked import asked_of
 from egress_recorder.gaps import Gaps
 from egress_recorder.playlist import Playlist
 
@@ -365,23 +366,6 @@ class Recording:
             started_at=segment.started_at,
             discontinuity=segment.discontinuity,
         )
-
-
-def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
-    """Return what the manifest says of the task itself: no token, and of a page's URL no query."""
-    return Asked(
-        request_id=config.request_id,
-        created_at=config.created_at,
-        layout=config.layout,
-        channel=config.channel,
-        users=list(users),
-        url=without_query(config.url) if config.url else None,
-        web_gl=config.web_gl,
-        start=config.start,
-        format=config.format,
-        video=config.video,
-        audio=config.audio,
-    )
 
 
 def segment_name(output_name: str, number: int) -> str:
