@@ -4,7 +4,7 @@
 `frameRate` and `webGL` are not: that is the contract, not an oversight. What we add stands beside it.
 """
 
-from typing import Annotated, Any, Literal, Self, assert_never
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,7 +19,7 @@ from pydantic import (
 from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
-from egress_api.pattern import MAX_PATTERN, check_pattern
+from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
 from egress_api.spec import (
     Channel,
     EgressTaskSpec,
@@ -35,6 +35,14 @@ from egress_api.status import Gap, OutputFile
 from egress_api.task import EgressTask
 
 AccessToken = Annotated[SecretStr, Field(min_length=10, max_length=2048)]
+
+NEEDED_FIELDS: Final = {Layout.FLAT: ("channel", "access_token"), Layout.FREESTYLE: ("url",)}
+"""Fields of a start's payload that a layout can't do without, as they stand in the body."""
+FOREIGN_FIELDS: Final = {
+    Layout.FLAT: ("url", "webGL", "start"),
+    Layout.FREESTYLE: ("channel", "access_token", "workerUid", "users"),
+}
+"""Fields that do not go with it."""
 
 
 class Body(BaseModel):
@@ -64,7 +72,9 @@ class StartPayload(Body):
         None, description="When the recording of the page begins; absent is {when: load}; with freestyle."
     )
     filename_pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
-        "recording", description="Name of the outputs; {date}, {time}, {region} and more are filled in."
+        "recording",
+        description="Name of the outputs; {date}, {time}, {region} and more are filled in.",
+        json_schema_extra={"pattern": PATTERN_REGEX},
     )
     format: OutputFormat = Field(OutputFormat.HLS, description="The container.")
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
@@ -87,28 +97,17 @@ class StartPayload(Body):
 
     @model_validator(mode="after")
     def _fields_of_the_layout(self) -> Self:
-        flat_only = ("channel", "access_token", "worker_uid", "users")
-        freestyle_only = ("url", "web_gl", "start")
-        needed: tuple[str, ...]
-        foreign: tuple[str, ...]
-        match self.layout:
-            case Layout.FLAT:
-                needed, foreign = ("channel", "access_token"), freestyle_only
-            case Layout.FREESTYLE:
-                needed, foreign = ("url",), flat_only
-            case _:
-                assert_never(self.layout)
-        problems = [(f, f"is needed with layout {self.layout}") for f in needed if getattr(self, f) is None]
-        problems += [
-            (f, f"does not go with layout {self.layout}") for f in foreign if getattr(self, f) is not None
-        ]
+        needed, foreign = NEEDED_FIELDS[self.layout], FOREIGN_FIELDS[self.layout]
+        given = {
+            field.alias or name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) is not None
+        }
+        problems = [(name, f"is needed with layout {self.layout}") for name in needed if name not in given]
+        problems += [(name, f"does not go with layout {self.layout}") for name in foreign if name in given]
         if problems:
-            raise FieldProblemsError([(self._wire_name(field), text) for field, text in problems])
+            raise FieldProblemsError(problems)
         return self
-
-    @classmethod
-    def _wire_name(cls, field: str) -> str:
-        return cls.model_fields[field].alias or field
 
 
 class FieldProblemsError(ValueError):
