@@ -21,7 +21,8 @@ from egress_gateway.errors import ProblemKind
 from egress_gateway.exchange import PREFIX
 from egress_gateway.openapi import examples
 from egress_gateway.openapi.parameters import FILTERS, IF_NONE_MATCH, LAST_EVENT_ID, WAIT
-from egress_gateway.openapi.parts import Answer, Call
+from egress_gateway.openapi.parts import Answer, Call, Schema
+from egress_gateway.openapi.schemas import reference
 
 TAGS: Final = {
     "tasks": "Start, follow, change and end recordings.",
@@ -37,6 +38,11 @@ _SAME: Final = Answer(
     description="The status is what the caller holds.",
     headers=_STATUS_HEADERS,
 )
+_GONE: Final[Schema] = {
+    "type": "object",
+    "properties": {"task_id": {"type": "string"}},
+    "required": ["task_id"],
+}
 _REFUSED: Final = frozenset({ProblemKind.REFUSED})
 
 
@@ -50,12 +56,26 @@ def _status(description: str, *, status: HTTPStatus = HTTPStatus.OK, example: ob
     )
 
 
+def _event(name: str, data: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"type": "string", "const": name},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
+        },
+        "required": ["id", "event", "data"],
+    }
+
+
 def _stream(description: str) -> Answer:
     return Answer(
         description=description,
         media="text/event-stream",
+        # OpenAPI 3.1 has no word for a stream: the schema is that of an event, as 3.2's itemSchema.
+        schema={"oneOf": [_event("status", reference(StatusAnswer.__name__)), _event("gone", _GONE)]},
         headers=("Cache-Control",),
-        example=examples.EVENTS,
+        example=examples.EVENT,
     )
 
 
@@ -78,7 +98,14 @@ CALLS: Final = (
                 model=StartAnswer,
                 headers=("Location", "Idempotency-Replayed"),
                 example=examples.STARTED,
-                leads_to=("taskStatus", "stopTask", "updateTask", "deleteTask", "taskEvents"),
+                leads_to=(
+                    "taskStatus",
+                    "taskStatusByPost",
+                    "stopTask",
+                    "updateTask",
+                    "deleteTask",
+                    "taskEvents",
+                ),
             ),
         ),
         problems=_REFUSED
@@ -194,7 +221,7 @@ CALLS: Final = (
         tag="events",
         parameters=(LAST_EVENT_ID,),
         answers=(
-            _stream("A stream of server-sent events."),
+            _stream("A stream of server-sent events; the schema is that of each of them."),
             Answer(
                 status=HTTPStatus.NO_CONTENT,
                 description="The task has ended and Last-Event-ID was its last event: an EventSource tries no more.",
@@ -210,7 +237,7 @@ CALLS: Final = (
         "stream.",
         tag="events",
         parameters=(LAST_EVENT_ID,),
-        answers=(_stream("A stream of server-sent events."),),
+        answers=(_stream("A stream of server-sent events; the schema is that of each of them."),),
     ),
     Call(
         method="GET",

@@ -1,5 +1,6 @@
 """Bodies as they really go over the wire; the two starts are the contract's, byte for byte."""
 
+import json
 from typing import Any, Final
 
 Example = dict[str, Any]
@@ -73,4 +74,4 @@ STATUS: Final[Example] = {
 }
 DELETED: Final[Example] = {**STATUS, "status": "STOPPING", "reason": "Stopping"}
 LISTED: Final[Example] = {"tasks": [STATUS], "next_cursor": "MTc5NTQxMDY4MC50NWh2aXJxc3Jzdmg3a3B5NGVnN3c"}
-EVENTS: Final = 'retry: 2000\n\nid: 48211\nevent: status\ndata: {"task_id":"t5hvirqsrsvh7kpy4eg7w","status":"PROCESSING", …}\n\n'
+EVENT: Final = {"id": "48211", "event": "status", "data": json.dumps(STATUS, separators=(",", ":"))}
