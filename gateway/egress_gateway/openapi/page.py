@@ -135,12 +135,14 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
         yield f"<p>{_kind(schema)}</p>"
         return
     needed = schema.get("required", ())
+    # What is taken is closed, what is answered is open.
+    word = "needed" if schema.get("additionalProperties") is False else "always there"
     yield from _table(
         ("Field", "What may stand there", "Meaning"),
         [
             (
                 f"<code>{escape(field)}</code>",
-                _kind(described) + (", always there" if field in needed else ""),
+                _kind(described) + (f", {word}" if field in needed else ""),
                 _inline(described.get("description", "")),
             )
             for field, described in schema["properties"].items()

@@ -22,6 +22,9 @@ from egress_gateway.openapi import examples
 from egress_gateway.openapi.calls import CALLS
 from egress_gateway.openapi.document import document, rendered
 from egress_gateway.openapi.page import POLICY, STYLE, page
+from egress_gateway.openapi.parameters import WAIT
+from egress_gateway.polling import LONGEST_WAIT
+from egress_gateway.query import seconds
 from support.bad_starts import BAD_STARTS, BAD_UPDATES, START_FLAT, START_FREESTYLE
 from support.rest_page import DOCS, starts
 from support.rest_page import examples as told
@@ -145,6 +148,19 @@ def test_the_schema_refuses_what_the_gateway_refuses(bad: Any) -> None:
 @pytest.mark.parametrize("bad", BAD_UPDATES, ids=lambda bad: bad.what)
 def test_the_schema_refuses_bad_updates(bad: Any) -> None:
     assert not validator({"$ref": "#/components/schemas/UpdateRequest"}).is_valid(bad.body)
+
+
+@pytest.mark.parametrize("given", ["{}", "{}s", "0{}", "000000000{}s", "{}m", " {}", "-{}", "{}.0"])
+def test_the_schema_of_wait_takes_what_the_gateway_takes(given: str) -> None:
+    check = validator(WAIT.schema)
+    for number in (*range(130), 600, 10**8, 10**9):
+        value = given.format(number)
+        try:
+            seconds(LONGEST_WAIT)(value)
+        except ValueError:
+            assert not check.is_valid(value), value
+        else:
+            assert check.is_valid(value), value
 
 
 def test_fields_of_one_layout_are_fields_of_the_payload() -> None:
