@@ -206,10 +206,10 @@ def _name(kinds: tuple[ProblemKind, ...]) -> str:
 
 def _problem(kinds: tuple[ProblemKind, ...]) -> Schema:
     status = kinds[0].status
-    # Links lead to pages that the document does not have beside it.
-    advice = "".join(f"\n- `{kind}`: {_LINK.sub(lambda link: link[1], kind.advice)}" for kind in kinds)
+    # Links lead to pages that the document does not have beside it; a status' phrase is another one in each Python.
+    advice = [f"- `{kind}`: {_LINK.sub(lambda link: link[1], kind.advice)}" for kind in kinds]
     return {
-        "description": f"{HTTPStatus(status).phrase}\n{advice}",
+        "description": "\n".join(advice),
         "headers": _headers(_PROBLEM_HEADERS.get(HTTPStatus(status), ())),
         "content": {
             CONTENT_TYPE: {
