@@ -66,6 +66,7 @@ def metric_rows() -> list[str]:
     """Return the table of metrics."""
     metrics = Metrics()
     metrics.observe_queue(depth=lambda: 0, oldest=lambda: 0)
+    metrics.observe_webhooks(oldest=lambda: 0)
     rows = ["| metric | kind | meaning |", "|---|---|---|"]
     return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in metrics.registry.collect()]
 

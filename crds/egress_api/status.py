@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from egress_api.base import Moment, PreciseMoment, Tolerant
+from egress_api.outbox import WebhookStatus
 from egress_api.page import PageStatus
 from egress_api.states import ConditionStatus, ConditionType, GapReason, State
 
@@ -119,6 +120,9 @@ class EgressTaskStatus(Tolerant):
     )
     verdict: Verdict | None = Field(
         None, description="How the task will end, while a last recorder closes its playlist."
+    )
+    webhooks: WebhookStatus | None = Field(
+        None, description="Events for the app's webhook; absent where it has none."
     )
     conditions: list[Condition] = Field(
         default_factory=list, description="The aspects of the task.", max_length=16

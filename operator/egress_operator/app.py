@@ -19,6 +19,8 @@ from egress_operator.probes import ProbeServer, WatchHealth
 from egress_operator.reconciler import Reconciler
 from egress_operator.resync import Resync
 from egress_operator.settings import Settings
+from egress_operator.webhooks.notices import Notices
+from egress_operator.webhooks.sender import Sender
 from egress_operator.workqueue import WorkQueue
 
 SHUTDOWN_SECONDS: Final = 10
@@ -56,7 +58,18 @@ async def run(
                 poll_seconds=settings.poll_seconds, ring=queue.add, metrics=metrics, port=recorder_port
             )
         )
-        reconciler = Reconciler(cluster=cluster, settings=settings, live=live, metrics=metrics, clock=utc_now)
+        sender = await stack.enter_async_context(
+            Sender(settings.webhooks, ring=queue.add_after, metrics=metrics, clock=utc_now)
+        )
+        metrics.observe_webhooks(oldest=lambda: sender.oldest_seconds)
+        reconciler = Reconciler(
+            cluster=cluster,
+            settings=settings,
+            live=live,
+            metrics=metrics,
+            clock=utc_now,
+            notices=Notices(settings.webhooks, sender=sender, clock=utc_now),
+        )
         resync = Resync(
             cluster=cluster, settings=settings, queue=queue, watch=watch, metrics=metrics, clock=utc_now
         )
@@ -92,6 +105,7 @@ async def run(
             for task in late:
                 task.cancel()
             await live.close()
+            await sender.close()
 
         stack.push_async_callback(end)
         logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)

@@ -27,6 +27,7 @@ from egress_operator.pods import image_of
 from egress_operator.sentences import recording_sentence
 from egress_operator.settings import Settings
 from egress_operator.stopping import stop_recorder
+from egress_operator.webhooks.outbox import owed
 
 MOUNT_CHECK_SECONDS: Final = 3
 
@@ -63,9 +64,19 @@ def _clean_up(look: Look) -> Decision:
     look.let_go(look.pod)
     look.let_go(look.facts.previous)
     ttl, ended = look.settings.ttl_seconds_after_finished, look.status.stopped_at
-    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl:
+    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl and not _untold(look, ended):
         look.actions.append(DeleteTask())
     return look.wait(None)
+
+
+def _untold(look: Look, ended: datetime) -> bool:
+    webhooks = look.status.webhooks
+    return owed(
+        pending=webhooks is not None and bool(webhooks.pending),
+        configured=look.settings.webhooks.of(look.task.spec.app_id) is not None,
+        stopped_at=ended,
+        now=look.now,
+    )
 
 
 def _abandoned(look: Look) -> Decision:

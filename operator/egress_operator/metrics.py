@@ -53,6 +53,24 @@ class Metrics:
             f"{_PREFIX}_resync_timestamp_seconds", "When the last resync ended.", registry=self.registry
         )
 
+        self.webhook_tries = Counter(
+            f"{_PREFIX}_webhook_tries",
+            "Tries to deliver a webhook: delivered, failed or gone (410).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhooks_given_up = Counter(
+            f"{_PREFIX}_webhooks_given_up", "Webhooks that nobody took.", registry=self.registry
+        )
+
+    def observe_webhooks(self, *, oldest: Callable[[], float]) -> None:
+        """Have the age of the oldest webhook read whenever the metrics are."""
+        Gauge(
+            f"{_PREFIX}_webhook_oldest_seconds",
+            "Age of the oldest webhook that waits to be delivered.",
+            registry=self.registry,
+        ).set_function(oldest)
+
     def observe_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Have the queue's depth and oldest age read whenever the metrics are."""
         Gauge(f"{_PREFIX}_queue_depth", "Tasks that wait for a worker.", registry=self.registry).set_function(

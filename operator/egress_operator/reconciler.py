@@ -42,6 +42,7 @@ from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
 from egress_operator.settings import Settings
+from egress_operator.webhooks.notices import Notices
 
 ROUNDS: Final = 4
 """Looks in one go, when what was read has been overtaken; then the queue's pauses take over."""
@@ -110,7 +111,9 @@ class Reconciler:
         live: LiveSource,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        notices: Notices | None = None,
     ) -> None:
+        self._notices = notices
         self._cluster = cluster
         self._settings = settings
         self._live = live
@@ -141,6 +144,8 @@ class Reconciler:
         raw = await self._cluster.task(*key)
         if raw is None:
             self._live.drop(key)
+            if self._notices is not None:
+                self._notices.gone(key)
             return await self._orphans(key)
         try:
             task = EgressTask.from_resource(raw)
@@ -152,7 +157,8 @@ class Reconciler:
         await self._write(raw, task.metadata, decision.status)
         for action in decision.actions:
             await self._act(task, action)
-        return decision.requeue_after
+        after = decision.requeue_after
+        return after if self._notices is None else self._notices.look_again(key, after)
 
     async def _observe(
         self, key: TaskKey, raw: dict[str, Any], task: EgressTask, refusal: Refusal | None
@@ -198,6 +204,15 @@ class Reconciler:
 
     async def _write(self, raw: dict[str, Any], metadata: Metadata, status: EgressTaskStatus) -> None:
         old = EgressTaskStatus.model_validate(raw["status"]) if raw.get("status") else None
+        if self._notices is not None:
+            status = self._notices.updated(raw, old, status)
+        await self._write_changes(old, metadata, status)
+        if self._notices is not None:
+            self._notices.written(raw, status)
+
+    async def _write_changes(
+        self, old: EgressTaskStatus | None, metadata: Metadata, status: EgressTaskStatus
+    ) -> None:
         patch = status_patch(old, status)
         if not patch:
             return
@@ -280,6 +295,8 @@ class Reconciler:
         if status is None or status.state.terminal or status.attempt > 0:
             # A recorder may be running: an operator of another version never ends it.
             logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
+            if status is not None:
+                await self._write(raw, metadata, status)  # how its end was told, if that is still to be noted
             return
         draft = Draft(status, now=self._clock(), generation=metadata.generation)
         draft.begin(source=None)

@@ -25,6 +25,7 @@ from egress_operator.orphans import MANAGED_SELECTOR, let_go
 from egress_operator.pod_state import PodView, parse_time
 from egress_operator.probes import SILENT_SECONDS, WatchHealth
 from egress_operator.settings import Settings
+from egress_operator.webhooks.outbox import owed
 from egress_operator.workqueue import WorkQueue
 
 RETRY_SECONDS: Final = 10
@@ -42,6 +43,9 @@ class _Listed:
     state: State
     attempt: int
     stopped_at: datetime | None
+    app_id: str
+    untold: bool
+    """Whether its outbox holds events."""
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Self:
@@ -53,6 +57,8 @@ class _Listed:
             state=state_of(raw),
             attempt=status.get("attempt") or 0,
             stopped_at=parse_time(status.get("stoppedAt")),
+            app_id=str((raw.get("spec") or {}).get("appId") or ""),
+            untold=bool((status.get("webhooks") or {}).get("pending")),
         )
 
 
@@ -119,7 +125,7 @@ class Resync:
         for task in tasks:
             if not task.state.terminal:
                 self._watch.listed(task.uid, task.resource_version)
-            if not task.state.terminal or self._expired(task):
+            if not task.state.terminal or self._expired(task) or self._owed(task):
                 self._queue.add(task.key)
         await self._ceiling(tasks)
 
@@ -143,6 +149,10 @@ class Resync:
         ttl = self._settings.ttl_seconds_after_finished
         return bool(ttl and task.stopped_at and self._clock() - task.stopped_at >= timedelta(seconds=ttl))
 
+    def _owed(self, task: _Listed) -> bool:
+        configured = self._settings.webhooks.of(task.app_id) is not None
+        return owed(pending=task.untold, configured=configured, stopped_at=task.stopped_at, now=self._clock())
+
     async def _ceiling(self, tasks: list[_Listed]) -> None:
         if not self._settings.max_finished:
             return
@@ -152,6 +162,8 @@ class Resync:
             reverse=True,
         )
         for task in finished[self._settings.max_finished :]:
+            if self._owed(task):
+                continue
             try:
                 await self._cluster.delete_task(
                     *task.key, uid=task.uid, resource_version=task.resource_version

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from egress_api.app_rules import AppPageRules
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
+from egress_operator.webhooks.settings import WebhookSettings
 
 CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
 DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
@@ -229,6 +230,9 @@ class Settings(BaseSettings):
     )
     pages: AppPageRules = Field(
         default_factory=AppPageRules, description="Where the pages of each app may reach."
+    )
+    webhooks: WebhookSettings = Field(
+        default_factory=WebhookSettings, description="Which app's events go where."
     )
     recorder: RecorderSettings = Field(description="The Pod that records.")
     image_pull_patience_seconds: int = Field(
