@@ -252,7 +252,7 @@ class Sender:
     def _failed(self, record: Record, event: PendingEvent, answer: Answer) -> float | None:
         now, tries, named = self._clock(), record.attempts + 1, f"event {event.sequence} ({event.type})"
         logger.debug(
-            "Webhook failed", task=record.subject.key.name, event=event.sequence, problem=answer.problem
+            "Webhook failed", task=record.subject.key.name, number=event.sequence, problem=answer.problem
         )
         pause = pause_after(tries, asked_seconds=answer.retry_after_seconds, chance=self._chance())
         if pause is None or now + timedelta(seconds=pause) > expires(event.at):
