@@ -87,9 +87,22 @@ app.kubernetes.io/part-of: egress-operator
 {{- $_ := set $config "store" .Values.store -}}
 {{- $_ := set $config "sources" $sources -}}
 {{- $_ := set $config "pages" (pick .Values.pages "default" "apps") -}}
+{{- $webhooks := dict "apps" .Values.webhooks.apps -}}
+{{- if .Values.webhooks.default.url -}}
+{{- $_ := set $webhooks "default" .Values.webhooks.default -}}
+{{- end -}}
+{{- $_ := set $config "webhooks" $webhooks -}}
 {{- $_ := set $config "recorder" $pod -}}
 {{- $_ := set $config "metricsPort" 8080 -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Secrets with the signing secrets of webhooks, as a JSON list without repeats. */}}
+{{- define "egress.webhookSecrets" -}}
+{{- $secrets := list -}}
+{{- if .Values.webhooks.default.url -}}{{- $secrets = append $secrets .Values.webhooks.default.secret -}}{{- end -}}
+{{- range .Values.webhooks.apps -}}{{- $secrets = append $secrets .secret -}}{{- end -}}
+{{- $secrets | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
 {{/* "yes" where recorders of pages have a NetworkPolicy of their own. */}}

@@ -10,7 +10,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 import certifi
@@ -37,7 +37,7 @@ class Answer:
 
 
 class Poster:
-    """Sends events. An async context manager: it holds one HTTP session."""
+    """Sends events. It holds one HTTP session from the first event on, until it is closed."""
 
     def __init__(self, *, seconds: float = TRY_SECONDS) -> None:
         """Prepare.
@@ -47,21 +47,6 @@ class Poster:
         """
         self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        context = ssl.create_default_context()
-        # A slim image has no certificates of its own.
-        context.load_verify_locations(certifi.where())
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._seconds),
-            trust_env=True,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -79,8 +64,7 @@ class Poster:
             body: the text.
             now: the clock; the specification has receivers refuse what is older than minutes.
         """
-        if self._session is None:
-            raise RuntimeError("the poster has not been started")
+        session = self._session or self._open()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "egress-operator",
@@ -89,7 +73,7 @@ class Poster:
             "webhook-signature": signature,
         }
         try:
-            async with self._session.post(
+            async with session.post(
                 url, data=body.encode(), headers=headers, allow_redirects=False
             ) as response:
                 return _meaning(response.status, response.headers.get("Retry-After"), now=now)
@@ -98,6 +82,18 @@ class Poster:
         except (aiohttp.ClientError, OSError) as error:
             problem = f"{type(error).__name__} {error}"[:_MAX_REASON]
         return Answer(outcome=Outcome.FAILED, problem=problem)
+
+    def _open(self) -> aiohttp.ClientSession:
+        context = ssl.create_default_context()
+        # A slim image has no certificates of its own.
+        context.load_verify_locations(certifi.where())
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self._seconds),
+            trust_env=True,
+        )
+        return self._session
 
 
 def _meaning(status: int, retry_after: str | None, *, now: datetime) -> Answer:

@@ -75,6 +75,11 @@ class Record:
         """The event to be sent next."""
         return next((event for event in self.webhooks.pending if event.sequence > self.settled), None)
 
+    @property
+    def blocked(self) -> bool:
+        """Whether an event was given up and this isn't written: the next would come before a repeat of that one."""
+        return any(event.sequence in self.given_up for event in self.webhooks.pending)
+
     def event_id(self, event: PendingEvent) -> str:
         """Return an event's id."""
         return event_id(self.subject.uid, event.sequence)
@@ -119,6 +124,8 @@ class Record:
     def seconds_to_write(self, now: datetime) -> float | None:
         """Return in how many seconds the status should say how far it is; None when it does."""
         webhooks, head = self.webhooks, self.head
+        if self.blocked:
+            return 0.0
         if head is not None and self.to_write is not None and head.attempts != self.attempts:
             return 0.0
         if head is not None and self.problem is not None and webhooks.message != self.problem:

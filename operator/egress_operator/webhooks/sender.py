@@ -21,7 +21,7 @@ from egress_operator.metrics import Metrics
 from egress_operator.webhooks.keys import SigningKeys
 from egress_operator.webhooks.outbox import Progress
 from egress_operator.webhooks.post import TRY_SECONDS, Answer, Outcome, Poster
-from egress_operator.webhooks.record import WRITTEN_AFTER_SECONDS, Record, Subject, as_read
+from egress_operator.webhooks.record import Record, Subject, as_read
 from egress_operator.webhooks.schedule import WRITTEN_FROM_SECONDS, expires, pause_after
 from egress_operator.webhooks.settings import Endpoint, WebhookSettings
 from egress_operator.workqueue import WorkQueue
@@ -91,9 +91,9 @@ class Sender:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._records: dict[TaskKey, Record] = {}
         self._workers: list[asyncio.Task[None]] = []
+        self._closed = False
 
     async def __aenter__(self) -> Self:
-        await self._poster.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -101,6 +101,7 @@ class Sender:
 
     async def close(self) -> None:
         """Send no more. What is under way has a moment; what is cut off is sent again, with the same id."""
+        self._closed = True
         for line in self._lines.values():
             line.queue.close()
         if self._workers:
@@ -114,6 +115,8 @@ class Sender:
 
     def offer(self, subject: Subject, status: EgressTaskStatus) -> None:
         """Send what is pending in this status, which is the one that stands in the API server now."""
+        if self._closed:
+            return
         key = subject.key
         known = self._records.get(key)
         if known is not None and known.subject.uid != subject.uid:
@@ -181,7 +184,7 @@ class Sender:
     async def _next(self, line: _Line, key: TaskKey) -> float | None:
         record = self._records.get(key)
         event = record.head if record is not None else None
-        if record is None or event is None:
+        if record is None or event is None or record.blocked:
             return None
         wait = self._wait(line, record, event)
         if wait is not None:
@@ -243,11 +246,8 @@ class Sender:
         if given_up:
             self._metrics.webhooks_given_up.inc()
             logger.warning("Webhook given up", task=record.subject.key.name, message=given_up)
-        if record.head is not None:
-            self._ring(record.subject.key, WRITTEN_AFTER_SECONDS)
-            return 0.0
         self._ring(record.subject.key, record.seconds_to_write(self._clock()) or 0.0)
-        return None
+        return 0.0
 
     def _failed(self, record: Record, event: PendingEvent, answer: Answer) -> float | None:
         now, tries, named = self._clock(), record.attempts + 1, f"event {event.sequence} ({event.type})"
@@ -256,9 +256,7 @@ class Sender:
         )
         pause = pause_after(tries, asked_seconds=answer.retry_after_seconds, chance=self._chance())
         if pause is None or now + timedelta(seconds=pause) > expires(event.at):
-            sentence = (
-                f"{named} was given up after {tries} tries since the operator knew of it: {answer.problem}"
-            )
+            sentence = f"{named} was given up after {tries} tries: {answer.problem}"
             return self._settled(record, event, given_up=sentence)
         long = pause >= WRITTEN_FROM_SECONDS
         problem = f"{named} was not taken, {tries} times: {answer.problem}"

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from egress_api.outbox import EventType
 from egress_api.spec import AppId
 
-WEBHOOKS_DIR: Final = Path("/etc/egress/webhooks")
+WEBHOOKS_DIR: Final = Path("/run/egress/webhooks")
 """Where the chart mounts each Secret, as a folder of its name."""
 
 

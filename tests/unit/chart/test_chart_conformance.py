@@ -46,6 +46,12 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "webhooks": {
+        "webhooks": {
+            "default": {"url": "https://app.example", "secret": "signing"},
+            "apps": {"a": {"url": "http://a.media", "secret": "of.a", "events": ["task.file"]}},
+        }
+    },
     "node port": {"gateway": {"service": {"type": "NodePort", "nodePort": 30091}}},
     "many gateways, spread": {
         "gateway": {

@@ -14,7 +14,16 @@ from egress_api.address_ranges import Network
 from egress_operator.settings import Settings
 from support.charts import CHART, REPOSITORY, render
 
-SET_BY_TEMPLATES = {"namespaces", "region", "store", "sources", "pages", "recorder", "metricsPort"}
+SET_BY_TEMPLATES = {
+    "namespaces",
+    "region",
+    "store",
+    "sources",
+    "pages",
+    "webhooks",
+    "recorder",
+    "metricsPort",
+}
 MOVED = {"recorder.webImage"}
 """Values that the schema still takes, so that a sentence can say where they are now."""
 RECORDER_SET_BY_TEMPLATES = {"image", "imagePullPolicy", "imagePullSecrets", "serviceAccountName"}

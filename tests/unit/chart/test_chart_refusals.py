@@ -145,6 +145,32 @@ BAD = [
     Bad("a port that is none", {"pages": {"apps": {"a": {"ports": [0]}}}}, "/pages/apps/a/ports/0"),
     Bad("a rule with a wildcard", {"pages": {"default": {"allow": ["*.x"]}}}, "/pages/default/allow/0"),
     Bad("a misspelt rule", {"pages": {"apps": {"a": {"alow": ["x"]}}}}, "'alow' not allowed"),
+    Bad(
+        "webhooks that nobody signs",
+        {"webhooks": {"default": {"url": "https://x.example"}}},
+        "set webhooks.default.secret to the Secret with the signing secrets",
+    ),
+    Bad(
+        "webhooks of an app that nobody signs",
+        {"webhooks": {"apps": {"a": {"url": "https://x.example"}}}},
+        "set webhooks.apps.a.secret to",
+    ),
+    Bad("webhooks to nowhere", {"webhooks": {"apps": {"a": {"secret": "s"}}}}, "webhooks.apps.a has no url"),
+    Bad(
+        "a signing secret for nobody",
+        {"webhooks": {"default": {"secret": "s"}}},
+        "webhooks.default.url is not",
+    ),
+    Bad(
+        "webhooks with a password",
+        {"webhooks": {"default": {"url": "https://u:hush@x.example", "secret": "s"}}},
+        "webhooks.default.url has a user name or a password in it",
+    ),
+    Bad(
+        "an event that is none",
+        {"webhooks": {"apps": {"a": {"url": "https://x", "secret": "s", "events": ["task.paused"]}}}},
+        "/webhooks/apps/a/events/0",
+    ),
     Bad("a misspelt value", {"storage": {}}, "'storage' not allowed"),
     Bad("a misspelt nested value", {"gateway": {"replica": 2}}, "'replica' not allowed"),
     Bad("a misspelt setting", {"operator": {"settings": {"worker": 2}}}, "'worker' not allowed"),

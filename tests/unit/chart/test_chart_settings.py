@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from egress_api.outbox import EventType
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.settings import Settings as GatewaySettings
 from egress_operator.settings import Settings
+from egress_operator.webhooks.settings import WebhookSettings
 from support.charts import CHART, REPOSITORY, Rendered, merged, render
 
 
@@ -67,6 +69,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             "default": {"allow": ["pages.media:8080"], "deny": ["bad.example"], "ports": [443]},
             "apps": {"My.App": {"allow": ["10.1.0.0/16"]}},
             "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}]}]},
+        },
+        "webhooks": {
+            "default": {
+                "url": "https://app.example/hooks?x=1",
+                "secret": "signing",
+                "events": ["task.stopped"],
+            },
+            "apps": {"My.App": {"url": "http://app.media:8080", "secret": "signing.my-app"}},
         },
         "operator": {
             "settings": {
@@ -135,6 +145,21 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "max_finished": 5,
         "workers": 6,
     }  # fmt: skip
+    assert settings.webhooks.model_dump(mode="json") == {
+        "default": {
+            "url": "https://app.example/hooks?x=1",
+            "secret": "signing",
+            "events": ["task.stopped"],
+        },
+        "apps": {
+            "My.App": {
+                "url": "http://app.media:8080",
+                "secret": "signing.my-app",
+                "events": [kind.value for kind in EventType],
+            }
+        },
+        "folder": "/run/egress/webhooks",
+    }
     assert settings.log_level == "debug"
     assert settings.metrics_port == 8080
 
@@ -144,6 +169,41 @@ def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
     assert settings.namespaces == ["media"]
     assert settings.recorder.image == "egress-recorder:0.1.0"
     assert settings.recorder.service_account_name == "egress-recorder"
+
+
+def test_webhooks_reach_the_settings_and_their_secrets_are_mounted_where_they_are_read(
+    tmp_path: Path,
+) -> None:
+    values: dict[str, Any] = {
+        "default": {"url": "https://app.example/hooks", "secret": "signing"},
+        "apps": {
+            "a": {"url": "http://a.media", "secret": "of-a", "events": ["task.failed"]},
+            "b": {"url": "http://b.media", "secret": "signing"},
+        },
+    }
+    rendered = render({"webhooks": values})
+    settings = _settings(rendered, tmp_path).webhooks
+    of_a, other = settings.of("a"), settings.of("c")
+    assert of_a is not None
+    assert other is not None
+    assert (of_a.url, of_a.secret, of_a.events) == ("http://a.media", "of-a", [EventType.FAILED])
+    assert (other.url, other.events) == ("https://app.example/hooks", list(EventType))
+    pod = rendered.one("Deployment", "egress-operator")["spec"]["template"]["spec"]
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    assert list(secrets.values()) == [
+        {"secretName": "of-a", "defaultMode": 0o440},
+        {"secretName": "signing", "defaultMode": 0o440},
+    ]
+    mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    for name, secret in secrets.items():
+        mount = mounts[str(settings.folder / secret["secretName"])]
+        assert (mount["name"], mount["readOnly"]) == (name, True)
+
+
+def test_the_defaults_of_webhooks_are_the_operators_own(tmp_path: Path) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["webhooks"]
+    assert values["default"]["events"] == [kind.value for kind in EventType]
+    assert _settings(render(), tmp_path).webhooks == WebhookSettings()
 
 
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
