@@ -206,17 +206,17 @@ class Reconciler:
         old = EgressTaskStatus.model_validate(raw["status"]) if raw.get("status") else None
         if self._notices is not None:
             status = self._notices.updated(raw, old, status)
-        await self._write_changes(old, metadata, status)
+        answer = await self._write_changes(old, metadata, status)
         if self._notices is not None:
-            self._notices.written(raw, status)
+            self._notices.written(raw, status, answer=answer)
 
     async def _write_changes(
         self, old: EgressTaskStatus | None, metadata: Metadata, status: EgressTaskStatus
-    ) -> None:
+    ) -> dict[str, Any] | None:
         patch = status_patch(old, status)
         if not patch:
-            return
-        await self._cluster.write_status(
+            return None
+        answer = await self._cluster.write_status(
             metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version
         )
         if worth_an_event(old, status):
@@ -227,6 +227,7 @@ class Reconciler:
             except ApiError as error:
                 # An Event repeats what the status says: never a reason to stop.
                 logger.warning("Event not posted", task=metadata.name, error=str(error))
+        return answer
 
     def _log(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         known = status.reason if status.reason in set(Reason) else "Other"

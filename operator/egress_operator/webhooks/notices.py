@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from egress_api.status import EgressTaskStatus
 from egress_operator.draft import status_patch
 from egress_operator.keys import TaskKey
@@ -14,6 +16,8 @@ from egress_operator.webhooks.outbox import with_events, with_progress
 from egress_operator.webhooks.record import Subject
 from egress_operator.webhooks.sender import Sender
 from egress_operator.webhooks.settings import WebhookSettings
+
+logger = structlog.get_logger(__name__)
 
 
 class Notices:
@@ -46,8 +50,25 @@ class Notices:
             return new
         return with_progress(new, progress)
 
-    def written(self, raw: dict[str, Any], status: EgressTaskStatus) -> None:
-        """Have sent what stands in a task's status now."""
+    def written(
+        self, raw: dict[str, Any], status: EgressTaskStatus, *, answer: dict[str, Any] | None
+    ) -> None:
+        """Have sent what stands in a task's status now.
+
+        Args:
+            raw: the task.
+            status: as decided.
+            answer: the API server's to the write; None where there was nothing to write.
+        """
+        kept = answer is None or "webhooks" in (answer.get("status") or {})
+        if status.webhooks is not None and not kept:
+            # Numbers would begin anew with each look: one id for several events.
+            logger.error(
+                "Webhooks are not sent: the EgressTask definition is older than the operator, and keeps no outbox. "
+                "Apply crds/egresstasks.yaml",
+                task=raw["metadata"]["name"],
+            )
+            return
         self._sender.offer(Subject.of(raw), status)
 
     def gone(self, key: TaskKey) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from egress_operator import reconciler as module
 from egress_operator.errors import UnavailableError
@@ -34,14 +35,17 @@ async def _records(world: World, name: str) -> None:
     await world.until_state(name, "PROCESSING")
 
 
-async def _ends(world: World, name: str) -> dict[str, Any]:
+async def _stops(world: World, name: str) -> None:
     await world.stop_task(name)
     await world.until_told(f"{name}-1", "true", what="stop")
     await world.end_pod(f"{name}-1", message=summary())
-    status = await world.until_state(name, "STOPPED", reason="StopRequested")
+    await world.until_state(name, "STOPPED", reason="StopRequested")
+
+
+async def _ends(world: World, name: str) -> None:
+    await _stops(world, name)
     await world.kubelet_lets_go(f"{name}-1")
     await world.until_pod_gone(f"{name}-1")
-    return status
 
 
 async def _until_all_told(world: World, name: str) -> dict[str, Any]:
@@ -131,7 +135,7 @@ async def test_what_was_taken_and_not_noted_comes_again_with_the_same_id_and_bod
         patch.setattr(module.Cluster, "write_status", never_notes)
         async with world.operator(webhooks=webhooks):
             await _records(world, "twice")
-            await _ends(world, "twice")
+            await _stops(world, "twice")
             await until("all three", lambda: receiver.types == WHOLE)
     assert (await world.status("twice"))["webhooks"]["pending"]
     async with world.operator(webhooks=webhooks):
@@ -199,6 +203,26 @@ async def test_a_task_that_can_not_be_read_fails_and_is_told(
         await _until_all_told(world, "strange")
     (event,) = receiver.taken
     assert (event.type, event.data.reason, event.data.request_id) == ("task.failed", "InvalidSpec", "r7")
+
+
+async def test_an_older_definition_of_tasks_is_named_and_nothing_is_sent_twice(
+    world: World, receiver: Receiver, webhooks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = module.Cluster.write_status
+
+    async def pruned(
+        self: module.Cluster, namespace: str, name: str, patch: dict[str, Any], **kwargs: Any
+    ) -> Any:
+        kept = {key: value for key, value in patch.items() if key != "webhooks"}
+        return await original(self, namespace, name, kept, **kwargs)
+
+    monkeypatch.setattr(module.Cluster, "write_status", pruned)
+    with structlog.testing.capture_logs() as logs:
+        async with world.operator(webhooks=webhooks):
+            await _records(world, "pruned")
+            await _ends(world, "pruned")
+    assert receiver.got == []
+    assert any("older than the operator" in entry["event"] for entry in logs)
 
 
 async def _finished(world: World, name: str, *, days: float) -> None:
