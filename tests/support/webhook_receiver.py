@@ -56,15 +56,18 @@ class Receiver:
         if not isinstance(answer, int):
             return await answer(request)
         if 200 <= answer < 300:
-            self._take(request, body)
+            return await self.take(request, status=answer)
         return web.Response(status=answer, headers=self.headers_of_answers)
 
-    def _take(self, request: web.Request, body: bytes) -> None:
+    async def take(self, request: web.Request, *, status: int = 204) -> web.StreamResponse:
+        """Verify a call, keep its event and say so."""
+        body = await request.read()
         try:
             Webhook(self.secret).verify(body, dict(request.headers))
         except WebhookVerificationError as error:
             self.unverified.append(str(error))
         self.taken.append(WebhookEvent.model_validate_json(body))
+        return web.Response(status=status, headers=self.headers_of_answers)
 
     def bodies(self) -> dict[str, set[bytes]]:
         """Return the bodies that came with each id."""

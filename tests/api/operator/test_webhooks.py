@@ -1,16 +1,22 @@
 """Webhooks of an operator that dies: no event is lost, none has two bodies or two ids, and the order stays."""
 
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from aiohttp import web
 
 from egress_operator import reconciler as module
 from egress_operator.errors import UnavailableError
-from support.operator_world import World, ago, stamp
+from support.operator_world import World, ago, settings_for, stamp
 from support.summaries import summary
 from support.webhook_receiver import SECRET, Receiver, receiving, secret_folder, until
 
@@ -172,6 +178,54 @@ async def test_a_status_write_that_fails_once_each_time_changes_nothing(
         await _until_all_told(world, "flaky")
     assert receiver.types == WHOLE
     await _whole_life_is_told(world, receiver, "flaky")
+
+
+@asynccontextmanager
+async def _process(world: World, folder: Path, webhooks: dict[str, Any]) -> AsyncIterator[Process]:
+    """Run an operator as a process, which can be killed."""
+    config = folder / "operator.yaml"
+    config.write_text(json.dumps(settings_for(world.namespace, webhooks=webhooks).model_dump(mode="json")))
+    process = await create_subprocess_exec(
+        sys.executable, "-m", "egress_operator", "--config", str(config), stdout=DEVNULL, stderr=DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_killed_with_an_event_under_way_and_again_with_one_just_taken(
+    world: World, receiver: Receiver, webhooks: dict[str, Any], tmp_path: Path
+) -> None:
+    victims: list[Process] = []
+
+    async def kill_first(_: web.Request) -> web.StreamResponse:
+        victims.pop().kill()
+        return web.Response(status=503)
+
+    async def take_and_kill(request: web.Request) -> web.StreamResponse:
+        answer = await receiver.take(request)
+        await answer.prepare(request)
+        await answer.write_eof()
+        victims.pop().kill()
+        return answer
+
+    receiver.answers = [kill_first, take_and_kill]
+    async with _process(world, tmp_path, webhooks) as process:
+        victims.append(process)
+        await _records(world, "killed")
+        assert await asyncio.wait_for(process.wait(), 20) == -9
+    async with _process(world, tmp_path, webhooks) as process:
+        victims.append(process)
+        assert await asyncio.wait_for(process.wait(), 20) == -9
+    assert receiver.types == ["task.processing"]
+    async with _process(world, tmp_path, webhooks):
+        await _ends(world, "killed")
+        await _until_all_told(world, "killed")
+    assert receiver.types == ["task.processing", *WHOLE]
+    await _whole_life_is_told(world, receiver, "killed")
 
 
 async def test_every_operator_dies_after_one_event_and_the_order_stays(
