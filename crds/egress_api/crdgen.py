@@ -135,6 +135,13 @@ def custom_resource_definition() -> dict[str, Any]:
                         _column("Files", ".status.filesTotal", kind="integer", about="Outputs so far."),
                         _column("Age", ".metadata.creationTimestamp", kind="date", about="Since creation."),
                         _column("Reason", ".status.reason", wide=True, about="Why it is there."),
+                        _column(
+                            "Position",
+                            ".status.queuePosition",
+                            kind="integer",
+                            wide=True,
+                            about="In the queue, while it waits.",
+                        ),
                         _column("Pod", ".status.podName", wide=True, about="The recorder Pod."),
                         _column("Node", ".status.nodeName", wide=True, about="Where the Pod runs."),
                         _column(

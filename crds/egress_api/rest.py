@@ -25,6 +25,8 @@ from egress_api.spec import (
     EgressTaskSpec,
     Limits,
     PageUrl,
+    Priority,
+    QueueName,
     RequestId,
     SecretKeyRef,
     Users,
@@ -76,6 +78,12 @@ class StartPayload(Body):
         FrozenPicture.BLACK,
         alias="frozenPicture",
         description="What is shown of somebody whose picture stands still: black or dimmed; with flat.",
+    )
+    priority: Priority = Field(
+        0, description="Of the tasks that wait for a place the highest is next; among equals the first come."
+    )
+    queue_name: QueueName | None = Field(
+        None, description="Kueue's LocalQueue for its recorder; absent is what the operator sets for the app."
     )
     pause: bool = Field(False, description="Start paused: nothing is recorded until an update takes it back.")
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
@@ -152,6 +160,8 @@ class StartRequest(Body):
             audio=asked.audio,
             access_token_secret_ref=SecretKeyRef(name=token_secret) if asked.access_token else None,
             frozen_picture=asked.frozen_picture,
+            priority=asked.priority,
+            queue_name=asked.queue_name,
             pause=asked.pause,
             limits=asked.limits,
         )
@@ -240,6 +250,10 @@ class StatusAnswer(Body):
     created_at: PreciseMoment
     started_at: PreciseMoment | None = None
     stopped_at: PreciseMoment | None = None
+    queue_position: int | None = Field(
+        None,
+        description="Place in the queue, from 1, while it waits for one; up to half a minute old, or more.",
+    )
     pause: bool = Field(False, description="Whether a pause is asked for; reason says Paused once it is met.")
     page: PageStatus | None = Field(None, description="The page, with freestyle, once its browser runs.")
     gaps: list[Gap] = Field(
@@ -282,6 +296,7 @@ class StatusAnswer(Body):
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
+            queue_position=status.queue_position if heard else None,
             pause=spec.pause,
             page=status.page,
             gaps=list(status.gaps),

@@ -9,7 +9,7 @@ from typing import Final
 from egress_api.names import MAX_TASK_NAME
 from egress_api.spec import EgressTaskSpec
 
-MUTABLE_FIELDS: Final = frozenset({"pause", "stop"})
+MUTABLE_FIELDS: Final = frozenset({"pause", "priority", "stop"})
 """Spec fields that may change after creation; a later feature opens more."""
 
 Rule = dict[str, str]

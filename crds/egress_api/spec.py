@@ -49,6 +49,15 @@ FilenamePattern = Annotated[
 ]
 WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
 Users = Annotated[list[User], Field(max_length=32)]
+QueueName = Annotated[
+    str,
+    Worded(
+        r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        63,
+        "must be the name of a LocalQueue: 1 to 63 small letters, digits or '-', with a letter or digit at both ends",
+    ),
+]
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
 SecretName = Annotated[
     str,
     Worded(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", 253, "must be the name of a Secret: a DNS subdomain"),
@@ -146,6 +155,16 @@ class EgressTaskSpec(Strict):
         ge=0,
         le=20,
         description="How many times a recorder that failed is started again in the same playlist.",
+    )
+    priority: Priority = Field(
+        0,
+        description="Where the operator limits how many tasks record at once, of those that wait the highest is next. It "
+        "may be changed while the task waits; a task that has begun is never stopped for another.",
+    )
+    queue_name: QueueName | None = Field(
+        None,
+        description="The Kueue LocalQueue, in the task's namespace, through which its recorder Pods go; without one, "
+        "the operator's settings may name the app's.",
     )
     pause: bool = Field(
         False,

@@ -98,6 +98,12 @@ RULES: Final = (
         sentence=lambda pod: f"node {pod.node} was lost",
     ),
     _Rule(
+        name="preempted, or its quota withdrawn, by Kueue",
+        fits=lambda pod, _: pod.deleting and pod.preempted,
+        reason=Reason.PREEMPTED,
+        sentence=lambda pod: f"Kueue took the Pod's place away: {pod.preemption}",
+    ),
+    _Rule(
         name="evicted, drained or preempted",
         fits=lambda pod, _: pod.reason in {"Evicted", "Preempting"} or bool(pod.disruption),
         reason=Reason.POD_EVICTED,

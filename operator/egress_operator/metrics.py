@@ -1,13 +1,14 @@
 """What the operator counts, for Prometheus. A registry of its own: two operators in one process don't meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from egress_api.states import State
+from egress_api.states import WAITS_FOR_A_PLACE, Reason, State
 
 _PREFIX: Final = "egress_operator"
+_WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 30, 60, 120, 300)
 
 
@@ -52,6 +53,39 @@ class Metrics:
         self.resync_seconds = Gauge(
             f"{_PREFIX}_resync_timestamp_seconds", "When the last resync ended.", registry=self.registry
         )
+
+        self.places_granted = Counter(
+            f"{_PREFIX}_places_granted",
+            "Tasks whose turn has come, where a limit is set.",
+            registry=self.registry,
+        )
+        self.place_wait_seconds = Histogram(
+            f"{_PREFIX}_place_wait_seconds",
+            "From a task's creation to its turn, where a limit is set.",
+            buckets=_WAIT_BUCKETS,
+            registry=self.registry,
+        )
+        self._places_held = Gauge(
+            f"{_PREFIX}_places_held",
+            "Tasks that have a place, where a limit is set.",
+            registry=self.registry,
+        )
+        self._places_waiting = Gauge(
+            f"{_PREFIX}_places_waiting",
+            "Tasks that wait for a place, by the limit.",
+            ["reason"],
+            registry=self.registry,
+        )
+
+    def observe_places(
+        self, *, held: Callable[[], float], waiting: Callable[[], Mapping[Reason, float]]
+    ) -> None:
+        """Have the places that are taken, and who waits for which limit, read whenever the metrics are."""
+        self._places_held.set_function(held)
+        for reason in sorted(WAITS_FOR_A_PLACE):
+            self._places_waiting.labels(reason).set_function(
+                lambda reason=reason: waiting().get(reason, 0)  # type: ignore[misc]
+            )
 
     def observe_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Have the queue's depth and oldest age read whenever the metrics are."""

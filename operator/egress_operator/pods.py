@@ -15,6 +15,7 @@ from egress_api.constants import (
     ATTEMPT_LABEL,
     CONTROL_DIR,
     KIND,
+    KUEUE_QUEUE_LABEL,
     LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -241,6 +242,7 @@ def build_pod(
                 TASK_UID_LABEL: meta.uid,
                 ATTEMPT_LABEL: str(attempt),
                 LAYOUT_LABEL: task.spec.layout.value,
+                **_queue_label(task, settings, finish_only=finish_only),
             },
             "annotations": {
                 **recorder.annotations,
@@ -264,6 +266,12 @@ def build_pod(
         },
         "spec": spec,
     }
+
+
+def _queue_label(task: EgressTask, settings: Settings, *, finish_only: bool) -> dict[str, str]:
+    queue = settings.queue.queue_of(task.spec.app_id, asked=task.spec.queue_name)
+    # Who only closes a playlist has a few minutes, and no time to queue.
+    return {KUEUE_QUEUE_LABEL: queue} if queue and not finish_only else {}
 
 
 def _seccomp_profile(layout: Layout, recorder: RecorderSettings) -> dict[str, str]:

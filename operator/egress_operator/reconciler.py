@@ -42,6 +42,7 @@ from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
 
 ROUNDS: Final = 4
 """Looks in one go, when what was read has been overtaken; then the queue's pauses take over."""
@@ -108,12 +109,14 @@ class Reconciler:
         cluster: Cluster,
         settings: Settings,
         live: LiveSource,
+        turns: Turns,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._live = live
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
 
@@ -141,15 +144,22 @@ class Reconciler:
         raw = await self._cluster.task(*key)
         if raw is None:
             self._live.drop(key)
+            self._turns.drop(key)
             return await self._orphans(key)
         try:
             task = EgressTask.from_resource(raw)
         except ValidationError as error:
             await self._invalid(raw, error)
+            self._turns.unreadable(raw)
             return None
         seen = await self._observe(key, raw, task, refusal)
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
-        await self._write(raw, task.metadata, decision.status)
+        try:
+            await self._write(raw, task.metadata, decision.status)
+        except RefusedError:
+            self._turns.drop(key)  # what failed otherwise is looked at again, and may have been written
+            raise
+        self._turns.wrote(key, decision.status)
         for action in decision.actions:
             await self._act(task, action)
         return decision.requeue_after
@@ -162,7 +172,8 @@ class Reconciler:
         previous = None
         if pod is None and attempt > 1:
             previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
-        facts = Facts(previous=previous, refusal=refusal)
+        turn = self._turns.ask(raw, task)
+        facts = Facts(previous=previous, refusal=refusal, turn=turn)
         if pod is not None:
             facts = replace(facts, mount_problem=await self._mount_problem(pod))
         if pod is None or task.status.state.terminal or pod.ended(self._clock()):

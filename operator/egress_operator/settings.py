@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from egress_api.app_rules import AppPageRules
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
+from egress_operator.queue_settings import QueueSettings
 
 CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
 DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
@@ -231,6 +232,10 @@ class Settings(BaseSettings):
         default_factory=AppPageRules, description="Where the pages of each app may reach."
     )
     recorder: RecorderSettings = Field(description="The Pod that records.")
+    queue: QueueSettings = Field(
+        default_factory=QueueSettings,
+        description="How many tasks may record at once; who waits, and for what.",
+    )
     image_pull_patience_seconds: int = Field(
         60, ge=0, description="Seconds for which an image that can't be pulled is waited for, then FAILED."
     )

@@ -1,6 +1,7 @@
 """The table of states as data: each row is a test of `decide` and a line of docs/operator.md.
 
-Here are the rows of tasks that have a future; operator_stop_rows.py has a stop while the store fails, operator_end_rows.py the others.
+Here are the rows of tasks that have a future; operator_queue_rows.py has those that wait, operator_stop_rows.py a stop
+while the store fails, operator_end_rows.py the others.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from support.operator_parts import (
     status,
     task,
 )
+from support.operator_queue_rows import QUEUE_ROWS
 from support.operator_stop_rows import STOP_ROWS
 from support.summaries import failed, live, summary
 
@@ -470,6 +472,7 @@ def _page_rows() -> Iterator[Row]:
 
 ROWS: tuple[Row, ...] = (
     *_first_rows(),
+    *QUEUE_ROWS,
     *_blocked_rows(),
     *_recording_rows(),
     *_pause_rows(),

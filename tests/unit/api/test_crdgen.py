@@ -48,10 +48,11 @@ def test_status_is_a_subresource_without_defaults() -> None:
     assert [name for name, field in top.items() if "default" in field] == []
 
 
-def test_every_spec_field_but_pause_and_stop_is_immutable() -> None:
+def test_every_spec_field_but_pause_priority_and_stop_is_immutable() -> None:
     spec = SCHEMA["properties"]["spec"]
     messages = " ".join(rule["message"] for rule in spec["x-kubernetes-validations"])
     assert [f for f in spec["properties"] if f"spec.{f} can't be changed" not in messages] == [
+        "priority",
         "pause",
         "stop",
     ]

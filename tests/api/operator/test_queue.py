@@ -1,0 +1,241 @@
+"""Tasks over a limit wait, and begin in order, on a real API server."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from egress_operator.cluster import tasks_path
+from support.operator_world import World
+from support.summaries import summary
+
+ENDED = {"STOPPED", "FAILED", "TIMEOUT"}
+
+
+async def begun(world: World) -> list[str]:
+    """Return the tasks that have a place."""
+    tasks = [task async for task in world.cluster.listed(tasks_path(world.namespace))]
+    return sorted(
+        task["metadata"]["name"]
+        for task in tasks
+        if (status := task.get("status") or {}).get("attempt") and status["state"] not in ENDED
+    )
+
+
+async def until_begun(world: World, *names: str) -> None:
+    async def look() -> bool:
+        return await begun(world) == sorted(names)
+
+    await world.until(f"places for {names} alone", look)
+
+
+async def until_waits(world: World, name: str, *, reason: str = "QueueFull") -> dict[str, Any]:
+    return await world.until_state(name, "ENQUEUED", reason=reason)
+
+
+async def until_position(world: World, name: str, position: int) -> None:
+    async def look() -> bool:
+        return (await world.status(name)).get("queuePosition") == position
+
+    await world.until(f"position {position} of {name}", look)
+
+
+async def finish(world: World, name: str) -> None:
+    """End a task's recording as a stop does."""
+    pod = f"{name}-1"
+    await world.start_recording(name)
+    await world.until_state(name, "PROCESSING")
+    await world.stop_task(name)
+    await world.until_told(pod, "true", what="stop")
+    await world.end_pod(pod, message=summary())
+    await world.until_state(name, "STOPPED")
+    await world.kubelet_lets_go(pod)
+    await world.until_pod_gone(pod)
+
+
+@contextlib.asynccontextmanager
+async def never_more_than(world: World, limit: int) -> AsyncIterator[None]:
+    """Look all the time how many tasks have a place; fail if it is ever too many."""
+    over: list[list[str]] = []
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        while not done.is_set():
+            found = await begun(world)
+            if len(found) > limit:
+                over.append(found)
+            await asyncio.sleep(0.02)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        done.set()
+        await watching
+    assert over == []
+
+
+async def test_two_of_five_begin_and_the_others_follow_by_priority(world: World) -> None:
+    async with world.operator(queue={"max_tasks": 2}), never_more_than(world, 2):
+        await world.create_task("one")
+        await world.create_task("two")
+        await until_begun(world, "one", "two")
+        await world.create_task("low", priority=-5)
+        await until_waits(world, "low")
+        await world.create_task("high", priority=5)
+        await until_waits(world, "high")
+        await world.create_task("normal")
+        status = await until_waits(world, "normal")
+        assert status["queuePosition"] == 2
+        assert status["message"] == "waits for a place: 2nd of 3; 2 of 2 recordings run"
+        assert "podName" not in status
+        assert [pod["metadata"]["name"] for pod in await world.pods()] == ["one-1", "two-1"]
+
+        await finish(world, "one")
+        await until_begun(world, "high", "two")
+        assert "queuePosition" not in await world.status("high")
+        await finish(world, "high")
+        await until_begun(world, "normal", "two")
+        await finish(world, "two")
+        await until_begun(world, "low", "normal")
+
+
+async def test_an_app_at_its_limit_holds_nobody_else_up(world: World) -> None:
+    queue = {"max_tasks": 3, "max_tasks_per_app": 2, "apps": {"small": {"max_tasks": 1}}}
+    async with world.operator(queue=queue), never_more_than(world, 3):
+        for name in ("a1", "a2"):
+            await world.create_task(name, appId="a")
+        await until_begun(world, "a1", "a2")
+        await world.create_task("a3", appId="a", priority=100)
+        status = await until_waits(world, "a3", reason="AppLimitReached")
+        assert status["message"] == "waits for a place of app a: 1st of 1; 2 of 2 recordings of the app run"
+        await world.create_task("s1", appId="small")
+        await until_begun(world, "a1", "a2", "s1")
+        await world.create_task("s2", appId="small")
+        await until_waits(world, "s2", reason="AppLimitReached")
+        await world.create_task("b1", appId="b", priority=1)
+        await until_waits(world, "b1")
+
+        await finish(world, "s1")
+        await until_begun(world, "a1", "a2", "b1")
+
+
+async def test_an_operator_that_starts_anew_gives_no_place_away_twice(world: World) -> None:
+    async with never_more_than(world, 2):
+        async with world.operator(queue={"max_tasks": 2}):
+            for number in range(6):
+                await world.create_task(f"t{number}")
+
+            async def two() -> bool:
+                return len(await begun(world)) == 2
+
+            await world.until("two places taken", two)
+        first = await begun(world)
+        for _ in range(2):
+            async with world.operator(queue={"max_tasks": 2}):
+                await world.create_task(f"late{_}", priority=-1)
+                await until_waits(world, f"late{_}")
+                assert await begun(world) == first
+        await world.stop_task(first[0])
+        await world.delete_pod(f"{first[0]}-1")
+        async with world.operator(queue={"max_tasks": 2}):
+            await world.until_state(first[0], "STOPPED")
+
+            async def other() -> bool:
+                found = await begun(world)
+                return len(found) == 2 and first[0] not in found
+
+            await world.until("the place taken by another", other)
+
+
+async def test_a_place_is_free_again_however_its_task_goes(world: World) -> None:
+    async with world.operator(queue={"max_tasks": 1}), never_more_than(world, 1):
+        await world.create_task("deleted", priority=9)
+        await until_begun(world, "deleted")
+        await world.create_task("second", priority=8)
+        await world.create_task("stopped", priority=7)
+        await world.create_task("gone", priority=6)
+        await world.create_task("late", priority=5, limits={"enqueueTimeoutSeconds": 2})
+        await world.create_task("last")
+        for name in ("second", "stopped", "gone", "last"):
+            await until_waits(world, name)
+        # Those that wait may go without ever having had a place.
+        await world.stop_task("stopped")
+        await world.until_state("stopped", "STOPPED", reason="StoppedBeforeStart")
+        await world.delete_task("gone")
+        await world.until_state("late", "TIMEOUT", reason="QueueFull")
+
+        await world.delete_task("deleted")
+        await until_begun(world, "second")
+        await finish(world, "second")
+        await until_begun(world, "last")
+
+
+async def test_a_priority_may_be_raised_while_the_task_waits(world: World) -> None:
+    async with world.operator(queue={"max_tasks": 1}):
+        await world.create_task("runs")
+        await until_begun(world, "runs")
+        await world.create_task("first", priority=1)
+        await until_waits(world, "first")
+        await world.create_task("second")
+        await until_waits(world, "second")
+        await world.patch_task("second", priority=2)
+        await until_position(world, "second", 1)
+        await finish(world, "runs")
+        await until_begun(world, "second")
+
+
+async def test_no_more_begin_in_a_second_than_may(world: World) -> None:
+    async with world.operator(queue={"starts_per_second": 0.5, "starts_burst": 2}):
+        for number in range(3):
+            await world.create_task(f"t{number}")
+
+        async def look() -> list[str]:
+            return [
+                f"t{n}" for n in range(3) if (await world.status(f"t{n}")).get("reason") == "StartRateLimited"
+            ]
+
+        (waits,) = await world.until("one that has to wait", look)
+        assert (await world.status(waits))["message"] == (
+            "waits for its start: 1st of 1; recordings begin at 0.5 a second (queue.startsPerSecond)"
+        )
+        await until_begun(world, "t0", "t1", "t2")
+
+
+async def test_waiting_costs_two_writes_more_than_not_waiting(world: World) -> None:
+    async with world.operator(queue={"max_tasks": 1}):
+        await world.create_task("runs")
+        await until_begun(world, "runs")
+        await world.create_task("waits")
+        first = await until_waits(world, "waits")
+        version = (await world.task("waits"))["metadata"]["resourceVersion"]
+        for number in range(3):
+            await world.create_task(f"behind{number}", priority=-1)
+            await until_waits(world, f"behind{number}")
+        assert (await world.task("waits"))["metadata"]["resourceVersion"] == version
+        assert (await world.status("waits")) == first
+
+
+async def test_kueue_gates_admits_and_preempts_a_recorder(world: World) -> None:
+    """Kueue itself is not there: its webhook's gate is what an API server takes at creation, so it comes by hand."""
+    async with world.operator(queue={"queue_name": "everybody", "apps": {"demo": {"queue_name": "team-a"}}}):
+        await world.create_task("mine", queueName="own")
+        await world.create_task("apps")
+        await world.create_task("others", appId="other")
+        queues = {}
+        for name in ("mine", "apps", "others"):
+            labels = (await world.until_pod(name))["metadata"]["labels"]
+            queues[name] = labels["kueue.x-k8s.io/queue-name"]
+        assert queues == {"mine": "own", "apps": "team-a", "others": "everybody"}
+
+        await world.start_recording("mine")
+        await world.until_state("mine", "PROCESSING")
+        target = {
+            "type": "TerminationTarget",
+            "status": "True",
+            "reason": "WorkloadEvicted",
+            "message": "Preempted for somebody",
+        }
+        await world.end_pod("mine-1", message=summary(), conditions=[target])
+        await world.delete_pod("mine-1")
+        await world.until_pod("mine", attempt=2)
