@@ -3,10 +3,22 @@
 Part of settings.py, which has the rest and says how they are read. Pure data.
 """
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from egress_api.spec import QueueName
+from egress_api.worded import Worded
+
+_QueueName = Annotated[
+    str,
+    Worded(
+        r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        63,
+        "must be the name of a LocalQueue (1 to 63 small letters, digits or '-', with a letter or digit at both ends), or "
+        "empty for none",
+    ),
+]
 
 
 class _Part(BaseModel):
@@ -17,7 +29,7 @@ class AppQueue(_Part):
     """What is different for one app."""
 
     max_tasks: int | None = Field(None, ge=0)
-    queue_name: QueueName | None = None
+    queue_name: _QueueName = ""
 
 
 class QueueSettings(_Part):
@@ -41,8 +53,8 @@ class QueueSettings(_Part):
         "limit.",
     )
     starts_burst: int = Field(10, ge=1, description="Tasks that may begin at once, after a quiet time.")
-    queue_name: QueueName | None = Field(
-        None,
+    queue_name: _QueueName = Field(
+        "",
         description="Kueue's LocalQueue for the recorders of tasks that name none; without one, Kueue has nothing to say.",
     )
     apps: dict[str, AppQueue] = Field(
@@ -65,7 +77,7 @@ class QueueSettings(_Part):
         own = self.apps.get(app_id)
         return own.max_tasks if own is not None and own.max_tasks is not None else self.max_tasks_per_app
 
-    def queue_of(self, app_id: str, *, asked: str | None) -> str | None:
-        """Return the LocalQueue for an app's recorder: the one that its task asks for, the app's, or everybody's."""
+    def queue_of(self, app_id: str, *, asked: str | None) -> str:
+        """Return the LocalQueue for an app's recorder: the one that its task asks for, the app's, everybody's, or none."""
         own = self.apps.get(app_id)
-        return asked or (own.queue_name if own is not None else None) or self.queue_name
+        return asked or (own.queue_name if own is not None else "") or self.queue_name

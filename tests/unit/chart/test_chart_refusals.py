@@ -92,6 +92,11 @@ BAD = [
         {"recorder": {"web": {"seccompProfile": "../x.json"}}},
         "/seccompProfile",
     ),
+    Bad(
+        "a queue that is no label",
+        {"operator": {"settings": {"queue": {"apps": {"a": {"queueName": "Team_A"}}}}}},
+        "queueName",
+    ),
     Bad("no burst", {"gateway": {"rateLimit": {"startsBurst": 0}}}, "/gateway/rateLimit/startsBurst"),
     Bad("no mode", {"gateway": {"auth": {"modes": []}}}, "/gateway/auth/modes"),
     Bad("a mode that is none", {"gateway": {"auth": {"modes": ["basic"]}}}, "/gateway/auth/modes/0"),

@@ -9,6 +9,7 @@ import yaml
 
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.settings import Settings as GatewaySettings
+from egress_operator.queue_settings import QueueSettings
 from egress_operator.settings import Settings
 from support.charts import CHART, REPOSITORY, Rendered, merged, render
 
@@ -75,6 +76,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
                 "resyncSeconds": 3,
                 "ttlSecondsAfterFinished": 4,
                 "maxFinished": 5,
+                "queue": {
+                    "maxTasks": 7,
+                    "maxTasksPerApp": 3,
+                    "startsPerSecond": 1.5,
+                    "startsBurst": 2,
+                    "queueName": "everybody",
+                    "apps": {"My.App": {"maxTasks": 1, "queueName": "team-a"}},
+                },
                 "workers": 6,
                 "logLevel": "debug",
             }
@@ -135,6 +144,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "max_finished": 5,
         "workers": 6,
     }  # fmt: skip
+    assert settings.queue.model_dump() == {
+        "max_tasks": 7,
+        "max_tasks_per_app": 3,
+        "starts_per_second": 1.5,
+        "starts_burst": 2,
+        "queue_name": "everybody",
+        "apps": {"My.App": {"max_tasks": 1, "queue_name": "team-a"}},
+    }
     assert settings.log_level == "debug"
     assert settings.metrics_port == 8080
 
@@ -144,6 +161,7 @@ def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
     assert settings.namespaces == ["media"]
     assert settings.recorder.image == "egress-recorder:0.1.0"
     assert settings.recorder.service_account_name == "egress-recorder"
+    assert settings.queue == QueueSettings()
 
 
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
