@@ -141,6 +141,10 @@ BAD_STARTS: list[BadStart] = [
     _bad("another frozenPicture", "payload.frozenPicture", "grey", "must be 'black' or 'dimmed'"),
     _bad("a frozenPicture in snake case", "payload.frozen_picture", "black", "unknown field"),
     _bad("a pause that is a text", "payload.pause", "yes", "must be true or false"),
+    _bad("a priority of -1001", "payload.priority", -1001, "must be at least -1000"),
+    _bad("a priority in words", "payload.priority", "high", "must be a whole number"),
+    _bad("a queue that can't be a label", "payload.queue_name", "Team_A", "must be the name of a LocalQueue"),
+    _bad("a queue name in camel case", "payload.queueName", "a", "unknown field"),
     BadStart(
         "freestyle without a url",
         {**NO_FLAT, "payload.layout": "freestyle"},

@@ -142,6 +142,9 @@ BAD = [
     Bad("an odd sample rate", {"spec.audio.sampleRate": 12345}, "spec.audio.sampleRate: Unsupported value"),
     Bad("six channels of sound", {"spec.audio.channels": 6}, "less than or equal to 2"),
     Bad("segments of a minute", {"spec.segmentSeconds": 60}, "less than or equal to 30"),
+    Bad("priority 1001", {"spec.priority": 1001}, "less than or equal to 1000"),
+    Bad("a queue with capitals", {"spec.queueName": "Team-A"}, "must be the name of a LocalQueue"),
+    Bad("an empty queue", {"spec.queueName": ""}, "must be the name of a LocalQueue"),
     Bad("a wrong type", {"spec.stop": "yes"}, "must be of type boolean"),
     Bad("a field nobody knows", {"spec.colour": "red"}, 'unknown field "spec.colour"'),
     Bad(

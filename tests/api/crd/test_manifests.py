@@ -64,6 +64,7 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
         ({"spec.channel": "other"}, "spec.channel can't be changed after creation"),
         ({"spec.users": ["user1"]}, "spec.users can't be changed after creation"),
         ({"spec.video.width": 640}, "spec.video can't be changed after creation"),
+        ({"spec.queueName": "other"}, "spec.queueName can't be changed after creation"),
         ({"spec.requestId": "late"}, "spec.requestId can't be changed after creation"),
     ],
 )
@@ -72,6 +73,12 @@ def test_all_but_stop_stays_as_it_was(kubectl: Kubectl, changes: dict[str, Any],
     answer = kubectl("apply", "-f", "-", manifest=changed(GOOD, changes))
     assert answer.returncode == 1
     assert sentence in answer.stderr
+
+
+def test_a_priority_may_be_changed(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", manifest=GOOD).returncode == 0
+    answer = kubectl("apply", "-o", "json", "-f", "-", manifest=changed(GOOD, {"spec.priority": -7}))
+    assert json.loads(answer.stdout)["spec"]["priority"] == -7
 
 
 def test_stop_goes_one_way(kubectl: Kubectl) -> None:
@@ -114,7 +121,19 @@ def test_columns_and_short_name(kubectl: Kubectl) -> None:
         "AGE",
     ]
     wide = kubectl("get", "egress", "-o", "wide").stdout.splitlines()[0].split()
-    assert wide == ["NAME", "APP", "SOURCE", "STATE", "FILES", "AGE", "REASON", "POD", "NODE", "LOST"]
+    assert wide == [
+        "NAME",
+        "APP",
+        "SOURCE",
+        "STATE",
+        "FILES",
+        "AGE",
+        "REASON",
+        "POSITION",
+        "POD",
+        "NODE",
+        "LOST",
+    ]
 
 
 def test_explain_knows_the_fields(kubectl: Kubectl) -> None:

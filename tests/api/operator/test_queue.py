@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
-from egress_operator.cluster import tasks_path
+import pytest
+
+from egress_operator.cluster import Cluster, tasks_path
+from egress_operator.errors import UnavailableError
 from support.operator_world import World
 from support.summaries import summary
 
@@ -121,31 +125,65 @@ async def test_an_app_at_its_limit_holds_nobody_else_up(world: World) -> None:
 
 
 async def test_an_operator_that_starts_anew_gives_no_place_away_twice(world: World) -> None:
+    first = ["z0", "z1"]
     async with never_more_than(world, 2):
         async with world.operator(queue={"max_tasks": 2}):
-            for number in range(6):
-                await world.create_task(f"t{number}")
-
-            async def two() -> bool:
-                return len(await begun(world)) == 2
-
-            await world.until("two places taken", two)
-        first = await begun(world)
-        for _ in range(2):
+            for name in first:
+                await world.create_task(name)
+            await until_begun(world, *first)
+            # A list, and a watch, begin with these: whoever gives places away at once has too many of them.
+            for number in range(4):
+                await world.create_task(f"a{number}", priority=1)
+                await until_waits(world, f"a{number}")
+        for number in range(2):
             async with world.operator(queue={"max_tasks": 2}):
-                await world.create_task(f"late{_}", priority=-1)
-                await until_waits(world, f"late{_}")
+                await world.create_task(f"late{number}")
+                await until_waits(world, f"late{number}")
                 assert await begun(world) == first
-        await world.stop_task(first[0])
-        await world.delete_pod(f"{first[0]}-1")
+        await world.stop_task("z0")
+        await world.delete_pod("z0-1")
         async with world.operator(queue={"max_tasks": 2}):
-            await world.until_state(first[0], "STOPPED")
+            await world.until_state("z0", "STOPPED")
 
             async def other() -> bool:
                 found = await begun(world)
-                return len(found) == 2 and first[0] not in found
+                return len(found) == 2 and found[0].startswith("a") and found[1] == "z1"
 
-            await world.until("the place taken by another", other)
+            await world.until("the place taken by one that has waited", other)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_writes_that_fail_give_no_place_away_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Each task's first status writes fail, before or after they have reached the API server."""
+    original = Cluster.write_status
+    failures: Counter[str] = Counter()
+
+    async def flaky(self: Cluster, namespace: str, name: str, *args: Any, **kwargs: Any) -> Any:
+        failures[name] += 1
+        dies = failures[name] in {1, 3}
+        if dies and when == "before":
+            raise UnavailableError("died before")
+        answer = await original(self, namespace, name, *args, **kwargs)
+        if dies:
+            raise UnavailableError("died after")
+        return answer
+
+    monkeypatch.setattr(Cluster, "write_status", flaky)
+    async with never_more_than(world, 2), world.operator(queue={"max_tasks": 2}):
+        for number in range(5):
+            await world.create_task(f"t{number}")
+        left = {f"t{number}" for number in range(5)}
+        while left:
+
+            async def some(left: frozenset[str] = frozenset(left)) -> list[str]:
+                found = await begun(world)
+                return found if len(found) == min(2, len(left)) else []
+
+            for name in await world.until("places taken", some):
+                await finish(world, name)
+                left.discard(name)
 
 
 async def test_a_place_is_free_again_however_its_task_goes(world: World) -> None:
