@@ -103,6 +103,8 @@ class Turns:
         """Cross out a task that is gone, or whose status can't be written: it has to ask anew."""
         if self._limits.limited:
             self._book.forget(key)
+            self._told.pop(key, None)
+            self._to_tell.discard(key)
             self._give_out()
 
     def unreadable(self, raw: Mapping[str, Any]) -> None:
@@ -139,6 +141,7 @@ class Turns:
         known = self._book.entry(key)
         if known is None or known.holds:
             self._told.pop(key, None)
+            self._to_tell.discard(key)
             return Turn(granted=known is not None)
         standing = self._positions.of(known, self._monotonic())
         news = (

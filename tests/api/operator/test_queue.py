@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from egress_operator.cluster import Cluster, tasks_path
+from egress_api.constants import KUEUE_QUEUE_LABEL
+from egress_operator.cluster import MERGE_PATCH, Cluster, pods_path, tasks_path
 from egress_operator.errors import UnavailableError
+from egress_operator.pod_state import KUEUE_GATE
 from support.operator_world import World
 from support.summaries import summary
 
@@ -254,26 +256,92 @@ async def test_waiting_costs_two_writes_more_than_not_waiting(world: World) -> N
         assert (await world.status("waits")) == first
 
 
-async def test_kueue_gates_admits_and_preempts_a_recorder(world: World) -> None:
-    """Kueue itself is not there: its webhook's gate is what an API server takes at creation, so it comes by hand."""
-    async with world.operator(queue={"queue_name": "everybody", "apps": {"demo": {"queue_name": "team-a"}}}):
+@pytest.fixture
+def kueue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Kueue's webhook does to a Pod that names a queue: only at creation does an API server take a gate."""
+    original = Cluster.create_pod
+
+    async def gated(self: Cluster, pod: dict[str, Any]) -> Any:
+        if KUEUE_QUEUE_LABEL in pod["metadata"]["labels"]:
+            pod["metadata"]["labels"]["kueue.x-k8s.io/managed"] = "true"
+            pod["spec"]["schedulingGates"] = [{"name": KUEUE_GATE}]
+        return await original(self, pod)
+
+    monkeypatch.setattr(Cluster, "create_pod", gated)
+
+
+async def admit(world: World, name: str) -> None:
+    await world.cluster.request(
+        "PATCH",
+        pods_path(world.namespace, name),
+        body={"spec": {"schedulingGates": None}},
+        content_type=MERGE_PATCH,
+    )
+
+
+TARGET = {
+    "type": "TerminationTarget",
+    "status": "True",
+    "reason": "WorkloadEvicted",
+    "message": "Preempted to accommodate another",
+}
+
+
+async def preempt(world: World, name: str) -> None:
+    """What Kueue does: it says why on the Pod, then deletes it."""
+    pod = await world.pod(name)
+    assert pod is not None
+    conditions = [*(pod["status"].get("conditions") or []), TARGET]
+    await world.pod_status(name, conditions=conditions)
+    await world.delete_pod(name)
+
+
+async def test_a_pod_goes_through_the_queue_of_its_task_its_app_or_everybody(world: World) -> None:
+    queue = {"queue_name": "everybody", "apps": {"demo": {"queue_name": "team-a"}}}
+    async with world.operator(queue=queue):
         await world.create_task("mine", queueName="own")
         await world.create_task("apps")
         await world.create_task("others", appId="other")
         queues = {}
         for name in ("mine", "apps", "others"):
-            labels = (await world.until_pod(name))["metadata"]["labels"]
-            queues[name] = labels["kueue.x-k8s.io/queue-name"]
+            queues[name] = (await world.until_pod(name))["metadata"]["labels"][KUEUE_QUEUE_LABEL]
         assert queues == {"mine": "own", "apps": "team-a", "others": "everybody"}
 
-        await world.start_recording("mine")
-        await world.until_state("mine", "PROCESSING")
-        target = {
-            "type": "TerminationTarget",
-            "status": "True",
-            "reason": "WorkloadEvicted",
-            "message": "Preempted for somebody",
-        }
-        await world.end_pod("mine-1", message=summary(), conditions=[target])
-        await world.delete_pod("mine-1")
-        await world.until_pod("mine", attempt=2)
+
+@pytest.mark.usefixtures("kueue")
+async def test_a_recorder_is_gated_admitted_and_preempted_by_kueue(world: World) -> None:
+    async with world.operator():
+        await world.create_task("t", queueName="own")
+        await until_waits(world, "t", reason="QueueGated")
+        await preempt(world, "t-1")
+        await world.until_pod("t", attempt=2)
+        status = await until_waits(world, "t", reason="QueueGated")
+        assert status["freeRestarts"] == 1, "it had not recorded"
+
+        await admit(world, "t-2")
+        await until_waits(world, "t", reason="PodPending")
+        await world.start_recording("t", attempt=2)
+        await world.until_state("t", "PROCESSING", reason="Recording")
+        await preempt(world, "t-2")
+        await world.until_state("t", "PROCESSING", reason="Preempted")
+        await world.end_pod("t-2", message=summary(attempt=2), conditions=[TARGET])
+        await world.kubelet_lets_go("t-2")
+
+        await world.until_pod("t", attempt=3)
+        status = await world.until_state("t", "PROCESSING", reason="QueueGated")
+        (recording,) = [c for c in status["conditions"] if c["type"] == "Recording"]
+        assert (recording["status"], recording["reason"]) == ("False", "Preempted")
+        assert recording["message"] == "Kueue took the Pod's place away: Preempted to accommodate another"
+        await admit(world, "t-3")
+        await world.start_recording("t", attempt=3)
+        status = await world.until_state("t", "PROCESSING", reason="Recording")
+        assert (status["attempt"], status["freeRestarts"]) == (3, 1)
+
+
+@pytest.mark.usefixtures("kueue")
+async def test_who_is_never_admitted_times_out_and_leaves_no_pod(world: World) -> None:
+    async with world.operator():
+        await world.create_task("t", queueName="own", limits={"enqueueTimeoutSeconds": 2})
+        status = await world.until_state("t", "TIMEOUT", reason="QueueGated")
+        assert "Kueue holds the recorder's Pod back until its queue has room" in status["message"]
+        await world.until_pod_gone("t-1")

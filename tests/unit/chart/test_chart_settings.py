@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from egress_api.rest import StartRequest
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.settings import Settings as GatewaySettings
 from egress_operator.queue_settings import QueueSettings
@@ -301,6 +302,16 @@ def test_the_values_of_the_page_on_authentication_are_taken(monkeypatch: pytest.
     assert {mode.value for found in modes for mode in found} == {"none", "apiKeys", "jwt", "kubernetes"}
     assert render({"gateway": values[-1]}).objects
     assert values[-1]["rateLimit"]["startsPerSecond"]
+
+
+def test_the_values_and_the_start_of_the_page_on_the_queue_are_taken(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "queue.md").read_text()
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    limits, kueue = (_settings(render(block), tmp_path).queue for block in blocks)
+    assert (limits.max_tasks, limits.limit_of("big-app"), limits.limit_of("free-app")) == (40, 25, 0)
+    assert [kueue.queue_of(app, asked=None) for app in ("big-app", "other")] == ["big-team", "recordings"]
+    (start,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert StartRequest.model_validate_json(start).payload.queue_name == "recordings"
 
 
 def test_the_values_of_the_docs_are_taken_whole(tmp_path: Path) -> None:
