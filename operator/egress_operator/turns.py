@@ -231,7 +231,8 @@ class Turns:
             created = parse_time(entry.created)
             if created is not None:
                 self._metrics.place_wait_seconds.observe((self._clock() - created).total_seconds())
-            self._queue.add(entry.key)
+            # Not behind thousands that only come to be told that they have to wait.
+            self._queue.add(entry.key, first=True)
 
     def _wait_for_token(self, seconds: float) -> None:
         if self._next_token is None:
