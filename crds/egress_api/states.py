@@ -83,6 +83,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     LAYOUT_NOT_SUPPORTED = "LayoutNotSupported"
     NOT_CONFIGURED = "NotConfigured"
+    PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
 
 
 class GapReason(StrEnum):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from egress_api.spec import EgressTaskSpec
-from support.manifests import ABSENT, BAD, GOOD, GOOD_PAGE, Bad, changed
+from support.manifests import ABSENT, BAD, GOOD, GOOD_PAGE, GOOD_PLACE, Bad, changed
 
 pytestmark = pytest.mark.api
 
@@ -46,7 +46,7 @@ def test_the_models_refuse_it_too(bad: Bad) -> None:
         EgressTaskSpec.model_validate(bad.manifest()["spec"], strict=bad.what == "a wrong type")
 
 
-@pytest.mark.parametrize("manifest", [GOOD, GOOD_PAGE], ids=["channel", "page"])
+@pytest.mark.parametrize("manifest", [GOOD, GOOD_PAGE, GOOD_PLACE], ids=["channel", "page", "place"])
 def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
     answer = kubectl("create", "-o", "json", "-f", "-", manifest=manifest)
     assert answer.returncode == 0, answer.stderr
@@ -65,6 +65,7 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
         ({"spec.users": ["user1"]}, "spec.users can't be changed after creation"),
         ({"spec.video.width": 640}, "spec.video can't be changed after creation"),
         ({"spec.requestId": "late"}, "spec.requestId can't be changed after creation"),
+        ({"spec.placement.region": "eu"}, "spec.placement can't be changed after creation"),
     ],
 )
 def test_all_but_stop_stays_as_it_was(kubectl: Kubectl, changes: dict[str, Any], sentence: str) -> None:
