@@ -210,7 +210,7 @@ def build_pod(
                 "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
                 "resources": resources_for(
                     task.spec.layout,
-                    task.spec.video,
+                    None if finish_only else task.spec.video,
                     presets=recorder.presets,
                     fixed=recorder.web.resources if page else recorder.resources,
                 ),

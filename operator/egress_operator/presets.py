@@ -42,17 +42,19 @@ class Preset(Strict):
     up_to: Picture = Field(description="The largest picture that it is for.")
     resources: Resources = Field(description="Requests and limits of the recorder.")
 
-    def fits(self, layout: Layout, video: Video) -> bool:
+    def fits(self, layout: Layout, video: Video | None) -> bool:
         """Return whether this preset is for such a recording."""
-        return layout is self.layout and _pixel_rate(video) <= self.up_to.pixel_rate
+        return layout is self.layout and (video is None or _pixel_rate(video) <= self.up_to.pixel_rate)
 
 
-def resources_for(layout: Layout, video: Video, *, presets: list[Preset], fixed: Resources) -> Resources:
+def resources_for(
+    layout: Layout, video: Video | None, *, presets: list[Preset], fixed: Resources
+) -> Resources:
     """Return what a recorder gets.
 
     Args:
         layout: what is recorded.
-        video: the picture that is encoded.
+        video: the picture that is encoded; None is none, for a recorder that only closes what others left.
         presets: the administrator's; the first that fits wins.
         fixed: for what none of them fits; empty leaves it to the built-in presets.
     """

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
     )
     # An empty list is a default of the models alone: the API server leaves the field away.
     assert spec == {**expected, "users": spec.get("users", [])} or {**spec, "users": []} == expected
+
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("record-*.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_is_taken_as_it_stands(kubectl: Kubectl, example: Path) -> None:
+    answer = kubectl("create", "--validate=strict", "-o", "name", "-f", str(example))
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == [f"egresstask.egress-operator.dev/{example.stem}"]
+    assert answer.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """Where a recorder runs, on a real API server: what its Pod asks for, what is refused, and how it moves."""
 
-from typing import Any
+import asyncio
+import contextlib
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
 
 import yaml
 
+from egress_cluster.apiserver import ApiServer
 from support.charts import REPOSITORY
 from support.operator_world import World
 from support.summaries import summary
@@ -17,11 +21,19 @@ PLACED = {
 }
 
 
-async def _evict(world: World, name: str) -> dict[str, Any]:
-    """What a drain does: the Eviction API, with the Pod's own grace period."""
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    path = f"/api/v1/namespaces/{world.namespace}/pods/{name}/eviction"
-    return await world.cluster.request("POST", path, body=body)
+@contextlib.asynccontextmanager
+async def _drained(server: ApiServer, node: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Drain a node as docs/operator.md says, which takes as long as its Pods do."""
+    drain = await asyncio.create_subprocess_exec(
+        server.kubectl, f"--kubeconfig={server.kubeconfig}", "drain", node, "--ignore-daemonsets",
+        "--delete-emptydir-data", "--timeout=60s", stdout=PIPE, stderr=STDOUT,
+    )  # fmt: skip
+    try:
+        yield drain
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            drain.kill()
+        await drain.wait()
 
 
 async def test_the_example_is_placed_as_it_says(world: World) -> None:
@@ -68,23 +80,37 @@ async def test_a_place_without_a_node_is_waited_for_in_the_schedulers_words(worl
         await world.until_state("nowhere", "TIMEOUT", reason="Unschedulable")
 
 
-async def test_a_drain_gives_the_recorder_its_grace_and_the_next_one_the_same_place(world: World) -> None:
+async def test_a_drain_gives_the_recorder_its_grace_and_the_next_one_the_same_place(
+    world: World, api_server: ApiServer
+) -> None:
+    node = f"node-of-{world.namespace}"
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}
+    await world.cluster.request("POST", "/api/v1/nodes", body=made)
     async with world.operator(placement=OPEN):
         await world.create_task("moved", **EXAMPLE["spec"])
-        name = await world.start_recording("moved")
+        first = await world.until_pod("moved")
+        name = first["metadata"]["name"]
+        await world.bind(name, node=node)
+        await world.run_pod(name)
         await world.until_state("moved", "PROCESSING")
-        first = await world.pod(name)
-        assert first is not None
-        assert (await _evict(world, name))["status"] == "Success"
-        await world.until_deleting(name)
-        leaving = await world.pod(name)
-        assert leaving is not None
-        assert leaving["metadata"]["deletionGracePeriodSeconds"] == 120
-        await world.until_state("moved", "PROCESSING", reason="PodDeleted")
-        await world.end_pod(name, message=summary())
-        await world.kubelet_lets_go(name)
+        async with _drained(api_server, node) as drain:
+            await world.until_deleting(name)
+            leaving = await world.pod(name)
+            assert leaving is not None
+            assert leaving["metadata"]["deletionGracePeriodSeconds"] == 120
+            await world.until_state("moved", "PROCESSING", reason="PodDeleted")
+            assert drain.returncode is None
+            # A kubelet leaves what the API server wrote of the eviction.
+            told = [c for c in leaving["status"]["conditions"] if c["type"] == "DisruptionTarget"]
+            assert [condition["reason"] for condition in told] == ["EvictionByEvictionAPI"]
+            await world.end_pod(name, message=summary(), conditions=told)
+            await world.kubelet_lets_go(name)
+            said, _ = await asyncio.wait_for(drain.communicate(), 30)
+            assert drain.returncode == 0, said.decode()
         second = await world.until_pod("moved", attempt=2)
-        await world.until_state("moved", "PROCESSING", reason="Retrying")
+        status = await world.until_state("moved", "PROCESSING", reason="PodPending")
+        [recording] = [c for c in status["conditions"] if c["type"] == "Recording"]
+        assert (recording["status"], recording["reason"]) == ("False", "PodEvicted")
     for field in ("nodeSelector", "tolerations", "priorityClassName"):
         assert second["spec"].get(field) == first["spec"].get(field), field
     environment = [pod["spec"]["containers"][0]["env"][0]["value"] for pod in (first, second)]

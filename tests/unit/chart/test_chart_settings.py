@@ -181,22 +181,22 @@ def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recorder", "name", "made"),
     [
-        ({}, "", False),
-        ({"priorityClassName": "high"}, "high", False),
-        ({"priorityClass": {"create": True}}, "egress-media-recorder", True),
-        ({"priorityClass": {"create": True}, "priorityClassName": "own"}, "own", True),
+        ({}, "", []),
+        ({"priorityClassName": "high"}, "high", []),
+        ({"priorityClass": {"create": True}}, "egress-media-recorder", [(1000000, "Never")]),
+        ({"priorityClass": {"create": True, "value": 7}, "priorityClassName": "own"}, "own", [(7, "Never")]),
     ],
     ids=["none", "an existing one", "made", "made under a name"],
 )
 def test_the_priority_class_that_is_made_is_the_one_that_recorders_get(
-    recorder: dict[str, Any], name: str, made: bool, tmp_path: Path
+    recorder: dict[str, Any], name: str, made: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     rendered = render({"namespaces": ["media", "team-a"], "recorder": recorder})
     classes = rendered.all_of("PriorityClass")
 
     assert _settings(rendered, tmp_path).recorder.priority_class_name == name
-    assert [found["metadata"]["name"] for found in classes] == [name] * made
-    assert [(found["value"], found["preemptionPolicy"]) for found in classes] == [(1000000, "Never")] * made
+    assert [found["metadata"]["name"] for found in classes] == [name] * len(made)
+    assert [(found["value"], found["preemptionPolicy"]) for found in classes] == made
 
 
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def test_the_first_preset_that_fits_wins_then_what_is_fixed(video: Video, cpu: s
     assert found["limits"]["cpu"] == cpu
 
 
+def test_who_only_closes_the_lists_gets_the_smallest() -> None:
+    large = task(video={"width": 3840, "height": 2160})
+    pods = [build_pod(large, attempt=2, settings=SETTINGS, finish_only=only) for only in (False, True)]
+    assert [pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] for pod in pods] == ["4", "250m"]
+
+
 def test_a_preset_of_another_layout_does_not_fit() -> None:
     assert resources_for(Layout.FREESTYLE, _video(64, 64), presets=PRESETS, fixed=FIXED) == FIXED
 
