@@ -113,7 +113,7 @@ def test_places_and_sizes_in_the_words_of_the_chart(file: Path, monkeypatch: pyt
 def test_a_region_whose_name_no_task_could_have_is_refused(file: Path) -> None:
     file.write_text(FILE + "placement: {regions: {eu/west: {}}}\n")
 
-    with pytest.raises(SettingsError, match="placement.regions") as refused:
+    with pytest.raises(SettingsError, match=r"placement\.regions") as refused:
         Settings.load(file)
     assert "with a letter or digit at both ends" in str(refused.value)
 
