@@ -2,7 +2,7 @@
 
 In: layout, picture and the settings. Out: a container's `resources`. What is encoded costs about as much as it has
 pixels a second, so a preset fits whatever has no more of them than its largest picture. The built-in ones for 1280x720
-are measured (docs/benchmarks.md), the others are reckoned from them. The CPU limit also sets how many threads encode.
+rest on measurements (docs/benchmarks.md), the others are reckoned from them. The CPU limit also sets how many threads encode.
 """
 
 from typing import Annotated, Any, Final
