@@ -81,7 +81,8 @@ def metric_rows() -> list[str]:
     metrics = Metrics()
     metrics.observe_queue(depth=lambda: 0, oldest=lambda: 0)
     rows = ["| metric | kind | meaning |", "|---|---|---|"]
-    return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in metrics.registry.collect()]
+    ours = [m for m in metrics.registry.collect() if m.name.startswith("egress_")]
+    return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in ours]
 
 
 def right_rows() -> list[str]:
