@@ -20,6 +20,7 @@ from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, check_pattern
+from egress_api.placement import Placement, Region, Zone
 from egress_api.spec import (
     Channel,
     EgressTaskSpec,
@@ -43,6 +44,22 @@ class Body(BaseModel):
     """A frozen REST body in which an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class PlacementPayload(Body):
+    """Where to record. Labels of nodes and taints are for who writes the resource (`spec.placement`)."""
+
+    region: Region | None = Field(
+        None, description="The region to record in; {region} in names and folders is this one then."
+    )
+    zone: Zone | None = Field(None, description="The zone to record in.")
+
+    @classmethod
+    def of(cls, placement: Placement | None) -> Self | None:
+        """Return what a user is told of a task's placement; None where there is nothing to tell."""
+        if placement is None or (placement.region is None and placement.zone is None):
+            return None
+        return cls(region=placement.region, zone=placement.zone)
 
 
 class StartPayload(Body):
@@ -84,6 +101,9 @@ class StartPayload(Body):
     )
     queue_name: QueueName | None = Field(
         None, description="Kueue's LocalQueue for its recorder; absent is what the operator sets for the app."
+    )
+    placement: PlacementPayload | None = Field(
+        None, description="Where to record; absent is wherever the administrator lets recorders run."
     )
     pause: bool = Field(False, description="Start paused: nothing is recorded until an update takes it back.")
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
@@ -162,6 +182,7 @@ class StartRequest(Body):
             frozen_picture=asked.frozen_picture,
             priority=asked.priority,
             queue_name=asked.queue_name,
+            placement=Placement(**asked.placement.model_dump()) if asked.placement else None,
             pause=asked.pause,
             limits=asked.limits,
         )
@@ -226,6 +247,7 @@ class StatusPayload(Body):
     format: OutputFormat
     video: Video
     audio: Audio
+    placement: PlacementPayload | None = Field(None, description="Where it was asked to record, if it was.")
 
 
 def told_state(task: EgressTask) -> State:
@@ -290,6 +312,7 @@ class StatusAnswer(Body):
                 format=spec.format,
                 video=spec.video,
                 audio=spec.audio,
+                placement=PlacementPayload.of(spec.placement),
             ),
             reason=status.reason if heard else Reason.STOPPING,
             message=status.message if heard else f"the {wish} has been asked for",

@@ -14,16 +14,10 @@ from egress_api.constants import TOKEN_KEY
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
-from egress_api.worded import Worded
+from egress_api.placement import Placement
+from egress_api.worded import LABEL_WORD, Worded
 
-AppId = Annotated[
-    str,
-    Worded(
-        r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
-        63,
-        "must be 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit at both ends",
-    ),
-]
+AppId = Annotated[str, LABEL_WORD]
 """Also a valid label value: tasks are found by it."""
 RequestId = Annotated[str, Worded(r"^[0-9a-zA-Z]{1,32}$", 32, "must be 1 to 32 letters and digits")]
 Channel = Annotated[
@@ -150,6 +144,10 @@ class EgressTaskSpec(Strict):
         None, description="The Secret with the token that the recorder joins the channel with."
     )
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
+    placement: Placement | None = Field(
+        None,
+        description="Where the recorder may run; absent is wherever the administrator lets recorders run.",
+    )
     retry_limit: int = Field(
         2,
         ge=0,

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     LAYOUT_NOT_SUPPORTED = "LayoutNotSupported"
     NOT_CONFIGURED = "NotConfigured"
+    PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
 
 
 WAITS_FOR_A_PLACE: Final = frozenset({Reason.QUEUE_FULL, Reason.APP_LIMIT_REACHED, Reason.START_RATE_LIMITED})

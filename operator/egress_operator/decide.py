@@ -22,6 +22,7 @@ from egress_operator.decision import CreatePod, Decision, DeleteTask, Facts, Ref
 from egress_operator.endings import attempt_ended, closing, conclude, overdue, stopped_between_pods
 from egress_operator.look import NAME_RETRY_SECONDS, QUOTA_RETRY_SECONDS, Look
 from egress_operator.page_steps import blocked_page
+from egress_operator.placement import refused
 from egress_operator.pod_state import Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.sentences import recording_sentence
@@ -232,7 +233,8 @@ def _fault_of_task(look: Look) -> tuple[Reason, str] | None:
             pass
         case _:
             assert_never(spec.layout)
-    return None
+    recorders = look.settings.recorder.node_selector
+    return refused(spec.placement, rules=look.settings.placement, recorders=recorders)
 
 
 def _patience_left(look: Look, pod: PodView, blocked: Blocked) -> float | None:

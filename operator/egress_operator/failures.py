@@ -120,8 +120,8 @@ RULES: Final = (
         fits=lambda pod, _: pod.container_end is not None and pod.container_end.reason == "OOMKilled",
         reason=Reason.OOM_KILLED,
         sentence=lambda _: (
-            "the recorder used more memory than its limit (recorder.resources.limits.memory, or for a page "
-            "recorder.web.resources.limits.memory)"
+            "the recorder used more memory than its limit (limits.memory of the preset in recorder.presets, or of "
+            "recorder.resources, or for a page of recorder.web.resources)"
         ),
         platform=False,
     ),

@@ -1,11 +1,12 @@
 """What the operator counts, for Prometheus. A registry of its own: two operators in one process don't meet."""
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from egress_api.states import WAITS_FOR_A_PLACE, Reason, State
+from egress_api.states import TERMINAL_STATES, WAITS_FOR_A_PLACE, Reason, State
 
 _PREFIX: Final = "egress_operator"
 _WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
@@ -17,6 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.reconciles = Counter(
             f"{_PREFIX}_reconciles", "Looks at a task.", ["result"], registry=self.registry
         )
@@ -29,6 +31,12 @@ class Metrics:
             ["state", "reason"],
             registry=self.registry,
         )
+        self.tasks_ended = Counter(
+            f"{_PREFIX}_tasks_ended", "Tasks that have ended, by how.", ["state"], registry=self.registry
+        )
+        for state in TERMINAL_STATES:
+            # A rate needs a point before the first one.
+            self.tasks_ended.labels(state)
         self.start_seconds = Histogram(
             f"{_PREFIX}_start_seconds",
             "From a task's creation to its PROCESSING.",
@@ -45,13 +53,20 @@ class Metrics:
             f"{_PREFIX}_orphans_released", "Pods released whose task was gone.", registry=self.registry
         )
         self.tasks = Gauge(
-            f"{_PREFIX}_tasks", "Tasks at the last resync.", ["namespace", "state"], registry=self.registry
+            f"{_PREFIX}_tasks",
+            "Tasks at the last resync.",
+            # `namespace` is the scraped Pod's own.
+            ["task_namespace", "state"],
+            registry=self.registry,
         )
         self.tasks_deleted = Counter(
             f"{_PREFIX}_tasks_deleted", "Finished tasks deleted.", ["reason"], registry=self.registry
         )
         self.resync_seconds = Gauge(
             f"{_PREFIX}_resync_timestamp_seconds", "When the last resync ended.", registry=self.registry
+        )
+        Info(f"{_PREFIX}_build", "The running version.", registry=self.registry).info(
+            {"version": version("egress-operator")}
         )
 
         self.places_granted = Counter(

@@ -227,6 +227,8 @@ class Reconciler:
     def _log(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         known = status.reason if status.reason in set(Reason) else "Other"
         self._metrics.transitions.labels(status.state, known).inc()
+        if status.state.terminal:
+            self._metrics.tasks_ended.labels(status.state).inc()
         if status.state is State.PROCESSING and (old is None or old.state is State.ENQUEUED):
             seconds = (self._clock() - metadata.creation_timestamp).total_seconds()
             self._metrics.start_seconds.observe(seconds)

@@ -156,6 +156,19 @@ def _first_rows() -> Iterator[Row]:
         reason="NotConfigured",
     )
     yield Row(
+        when="asks for nodes that tasks may not choose (spec.placement)",
+        task=task(placement={"node_selector": {"pool": "gpu"}}),
+        state=State.FAILED,
+        reason="PlacementNotAllowed",
+    )
+    yield Row(
+        when="was accepted before its placement was no longer allowed, and has no Pod yet",
+        task=task(status(pod=False), placement={"node_selector": {"pool": "gpu"}}),
+        state=State.ENQUEUED,
+        reason="",
+        does="create 1",
+    )
+    yield Row(
         when="has no Pod yet: the operator died before it made one",
         task=task(status(pod=False)),
         state=State.ENQUEUED,

@@ -131,6 +131,32 @@ def test_a_queue_that_cannot_be_a_label_is_refused(file: Path) -> None:
         Settings.load(file)
 
 
+def test_places_and_sizes_in_the_words_of_the_chart(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    presets = (
+        "[{layout: flat, upTo: {width: 640, height: 360}, resources: {requests: {cpu: 2, memory: 1Gi}}}]"
+    )
+    placement = "{regions: {eu: {nodeSelector: {pool: eu}}}, allowedTaints: [dedicated]}"
+    text = FILE.replace("graceSeconds: 60", f"graceSeconds: 60, presets: {presets}")
+    file.write_text(f"{text}placement: {placement}\n")
+    monkeypatch.setenv("EGRESS_OPERATOR_PLACEMENT__ALLOWED_NODE_LABELS", '["disk"]')
+    settings = Settings.load(file)
+
+    [preset] = settings.recorder.presets
+    assert (preset.up_to.width, preset.up_to.frame_rate) == (640, 30)
+    assert preset.resources == {"requests": {"cpu": "2", "memory": "1Gi"}}
+    assert settings.placement.regions["eu"].node_selector == {"pool": "eu"}
+    assert settings.placement.allowed_taints == ["dedicated"]
+    assert settings.placement.allowed_node_labels == ["disk"]
+
+
+def test_a_region_whose_name_no_task_could_have_is_refused(file: Path) -> None:
+    file.write_text(FILE + "placement: {regions: {eu/west: {}}}\n")
+
+    with pytest.raises(SettingsError, match=r"placement\.regions") as refused:
+        Settings.load(file)
+    assert "with a letter or digit at both ends" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
