@@ -97,6 +97,7 @@ BAD = [
         {"operator": {"settings": {"queue": {"apps": {"a": {"queueName": "Team_A"}}}}}},
         "queueName",
     ),
+    Bad(
         "a region with a slash",
         {"placement": {"regions": {"eu/west": {}}}},
         "'eu/west' does not match pattern",
