@@ -82,6 +82,13 @@ class EgressTaskStatus(Tolerant):
     attempt: int = Field(
         0, description="Number of the recorder Pod in use, from 1; 0 before the first.", ge=0
     )
+    queue_position: int | None = Field(
+        None,
+        description="While the task waits for a place, how many are before it and itself, from 1; with reason "
+        "AppLimitReached among its app's tasks, else among all whose apps may start. Written when it begins to wait "
+        "and renewed at most every 30 s, the first in the queue first: further behind it may be older.",
+        ge=1,
+    )
     free_restarts: int = Field(
         0,
         description="Attempts that the platform ended before recording began; not counted as retries.",

@@ -42,6 +42,7 @@ from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
 from egress_operator.webhooks.notices import Notices
 
 ROUNDS: Final = 4
@@ -109,6 +110,7 @@ class Reconciler:
         cluster: Cluster,
         settings: Settings,
         live: LiveSource,
+        turns: Turns,
         metrics: Metrics,
         clock: Callable[[], datetime],
         notices: Notices | None = None,
@@ -117,6 +119,7 @@ class Reconciler:
         self._cluster = cluster
         self._settings = settings
         self._live = live
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
 
@@ -146,15 +149,22 @@ class Reconciler:
             self._live.drop(key)
             if self._notices is not None:
                 self._notices.gone(key)
+            self._turns.drop(key)
             return await self._orphans(key)
         try:
             task = EgressTask.from_resource(raw)
         except ValidationError as error:
             await self._invalid(raw, error)
+            self._turns.unreadable(raw)
             return None
         seen = await self._observe(key, raw, task, refusal)
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
-        await self._write(raw, task.metadata, decision.status)
+        try:
+            await self._write(raw, task.metadata, decision.status)
+        except RefusedError:
+            self._turns.drop(key)  # what failed otherwise is looked at again, and may have been written
+            raise
+        self._turns.wrote(key, decision.status)
         for action in decision.actions:
             await self._act(task, action)
         after = decision.requeue_after
@@ -168,7 +178,8 @@ class Reconciler:
         previous = None
         if pod is None and attempt > 1:
             previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
-        facts = Facts(previous=previous, refusal=refusal)
+        turn = self._turns.ask(raw, task)
+        facts = Facts(previous=previous, refusal=refusal, turn=turn)
         if pod is not None:
             facts = replace(facts, mount_problem=await self._mount_problem(pod))
         if pod is None or task.status.state.terminal or pod.ended(self._clock()):
@@ -232,6 +243,8 @@ class Reconciler:
     def _log(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         known = status.reason if status.reason in set(Reason) else "Other"
         self._metrics.transitions.labels(status.state, known).inc()
+        if status.state.terminal:
+            self._metrics.tasks_ended.labels(status.state).inc()
         if status.state is State.PROCESSING and (old is None or old.state is State.ENQUEUED):
             seconds = (self._clock() - metadata.creation_timestamp).total_seconds()
             self._metrics.start_seconds.observe(seconds)

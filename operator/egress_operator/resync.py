@@ -22,9 +22,11 @@ from egress_operator.errors import ConflictError
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.orphans import MANAGED_SELECTOR, let_go
+from egress_operator.places import Entry
 from egress_operator.pod_state import PodView, parse_time
 from egress_operator.probes import SILENT_SECONDS, WatchHealth
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
 from egress_operator.webhooks.outbox import owed
 from egress_operator.workqueue import WorkQueue
 
@@ -46,9 +48,12 @@ class _Listed:
     app_id: str
     untold: bool
     """Whether its outbox holds events."""
+    place: Entry | None
+    rests: float
+    """Seconds for which it needs no look, so far as is known."""
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> Self:
+    def of(cls, raw: dict[str, Any], turns: Turns) -> Self:
         meta, status = raw["metadata"], raw.get("status") or {}
         return cls(
             key=TaskKey(meta["namespace"], meta["name"]),
@@ -59,6 +64,8 @@ class _Listed:
             stopped_at=parse_time(status.get("stoppedAt")),
             app_id=str((raw.get("spec") or {}).get("appId") or ""),
             untold=bool((status.get("webhooks") or {}).get("pending")),
+            place=Entry.of(raw),
+            rests=turns.rests(raw) or 0,
         )
 
 
@@ -72,6 +79,7 @@ class Resync:
         settings: Settings,
         queue: WorkQueue[TaskKey],
         watch: WatchHealth,
+        turns: Turns,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
@@ -79,6 +87,7 @@ class Resync:
         self._settings = settings
         self._queue = queue
         self._watch = watch
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
         self._closed = asyncio.Event()
@@ -115,7 +124,9 @@ class Resync:
     async def _namespace(self, namespace: str) -> None:
         query = {"labelSelector": MANAGED_SELECTOR}
         pods = [pod async for pod in self._cluster.listed(pods_path(namespace), query=query)]
-        tasks = [_Listed.of(raw) async for raw in self._cluster.listed(tasks_path(namespace))]
+        mark, path = self._turns.mark(), tasks_path(namespace)
+        tasks = [_Listed.of(raw, self._turns) async for raw in self._cluster.listed(path)]
+        self._turns.listed(namespace, (task.place for task in tasks), since=mark)
         self._metrics.set_tasks(namespace, Counter(task.state for task in tasks))
         by_name = {task.key.name: task for task in tasks}
         for pod in pods:
@@ -126,7 +137,7 @@ class Resync:
             if not task.state.terminal:
                 self._watch.listed(task.uid, task.resource_version)
             if not task.state.terminal or self._expired(task) or self._owed(task):
-                self._queue.add(task.key)
+                self._queue.add_after(task.key, task.rests)
         await self._ceiling(tasks)
 
     async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:

@@ -95,6 +95,29 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         },
         "networkPolicy": {"egress": [{"ports": [{"protocol": "UDP", "port": 53}]}]},
     },
+    "recorders placed": {
+        "placement": {
+            "regions": {
+                "eu": {
+                    "nodeSelector": {"pool": "eu"},
+                    "tolerations": [{"key": "media", "operator": "Exists"}],
+                }
+            },
+            "allowedNodeLabels": ["disk"],
+            "allowedTaints": ["dedicated"],
+        },
+        "recorder": {
+            "presets": [
+                {
+                    "layout": "flat",
+                    "upTo": {"width": 1280, "height": 720},
+                    "resources": {"limits": {"cpu": "2"}},
+                }
+            ],
+            "doNotDisrupt": False,
+            "priorityClass": {"create": True, "preemptionPolicy": "PreemptLowerPriority"},
+        },
+    },
     "nothing optional": {
         "crds": {"install": False},
         "networkPolicy": {"enabled": False},

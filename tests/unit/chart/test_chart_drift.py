@@ -17,6 +17,7 @@ from support.charts import CHART, REPOSITORY, render
 SET_BY_TEMPLATES = {
     "namespaces",
     "region",
+    "placement",
     "store",
     "sources",
     "pages",
@@ -94,6 +95,7 @@ def test_the_defaults_are_the_operators_own() -> None:
         assert values["recorder"][name] == recorder[name], name
     assert values["store"]["folder"] == theirs["store"]["folder"]
     assert {name: values["pages"][name] for name in theirs["pages"]} == theirs["pages"]
+    assert values["placement"] == theirs["placement"]
 
 
 def test_the_networks_closed_to_pages_are_those_that_the_recorder_refuses() -> None:

@@ -92,6 +92,36 @@ BAD = [
         {"recorder": {"web": {"seccompProfile": "../x.json"}}},
         "/seccompProfile",
     ),
+    Bad(
+        "a queue that is no label",
+        {"operator": {"settings": {"queue": {"apps": {"a": {"queueName": "Team_A"}}}}}},
+        "queueName",
+    ),
+    Bad(
+        "a region with a slash",
+        {"placement": {"regions": {"eu/west": {}}}},
+        "'eu/west' does not match pattern",
+    ),
+    Bad(
+        "a region with more than nodes",
+        {"placement": {"regions": {"eu": {"store": "s3://eu"}}}},
+        "/placement/regions/eu",
+    ),
+    Bad(
+        "a preset for no size",
+        {"recorder": {"presets": [{"layout": "flat", "resources": {}}]}},
+        "/recorder/presets/0",
+    ),
+    Bad(
+        "a preset for an unknown layout",
+        {"recorder": {"presets": [{"layout": "grid", "upTo": {"width": 64, "height": 64}, "resources": {}}]}},
+        "/recorder/presets/0/layout",
+    ),
+    Bad(
+        "a priority that is Kubernetes' own",
+        {"recorder": {"priorityClass": {"value": 2000000000}}},
+        "/recorder/priorityClass/value",
+    ),
     Bad("no burst", {"gateway": {"rateLimit": {"startsBurst": 0}}}, "/gateway/rateLimit/startsBurst"),
     Bad("no mode", {"gateway": {"auth": {"modes": []}}}, "/gateway/auth/modes"),
     Bad("a mode that is none", {"gateway": {"auth": {"modes": ["basic"]}}}, "/gateway/auth/modes/0"),
