@@ -91,6 +91,15 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.webhook_tries = Counter(
+            f"{_PREFIX}_webhook_tries",
+            "Tries to deliver a webhook: delivered, failed or gone (410).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhooks_given_up = Counter(
+            f"{_PREFIX}_webhooks_given_up", "Webhooks that nobody took.", registry=self.registry
+        )
 
     def observe_places(
         self, *, held: Callable[[], float], waiting: Callable[[], Mapping[Reason, float]]
@@ -101,16 +110,6 @@ class Metrics:
             self._places_waiting.labels(reason).set_function(
                 lambda reason=reason: waiting().get(reason, 0)  # type: ignore[misc]
             )
-
-        self.webhook_tries = Counter(
-            f"{_PREFIX}_webhook_tries",
-            "Tries to deliver a webhook: delivered, failed or gone (410).",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.webhooks_given_up = Counter(
-            f"{_PREFIX}_webhooks_given_up", "Webhooks that nobody took.", registry=self.registry
-        )
 
     def observe_webhooks(self, *, oldest: Callable[[], float]) -> None:
         """Have the age of the oldest webhook read whenever the metrics are."""
