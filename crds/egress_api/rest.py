@@ -20,11 +20,14 @@ from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
+from egress_api.placement import Placement, Region, Zone
 from egress_api.spec import (
     Channel,
     EgressTaskSpec,
     Limits,
     PageUrl,
+    Priority,
+    QueueName,
     RequestId,
     SecretKeyRef,
     Users,
@@ -49,6 +52,22 @@ class Body(BaseModel):
     """A frozen REST body in which an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class PlacementPayload(Body):
+    """Where to record. Labels of nodes and taints are for who writes the resource (`spec.placement`)."""
+
+    region: Region | None = Field(
+        None, description="The region to record in; {region} in names and folders is this one then."
+    )
+    zone: Zone | None = Field(None, description="The zone to record in.")
+
+    @classmethod
+    def of(cls, placement: Placement | None) -> Self | None:
+        """Return what a user is told of a task's placement; None where there is nothing to tell."""
+        if placement is None or (placement.region is None and placement.zone is None):
+            return None
+        return cls(region=placement.region, zone=placement.zone)
 
 
 class StartPayload(Body):
@@ -86,6 +105,15 @@ class StartPayload(Body):
         FrozenPicture.BLACK,
         alias="frozenPicture",
         description="What is shown of somebody whose picture stands still: black or dimmed; with flat.",
+    )
+    priority: Priority = Field(
+        0, description="Of the tasks that wait for a place the highest is next; among equals the first come."
+    )
+    queue_name: QueueName | None = Field(
+        None, description="Kueue's LocalQueue for its recorder; absent is what the operator sets for the app."
+    )
+    placement: PlacementPayload | None = Field(
+        None, description="Where to record; absent is wherever the administrator lets recorders run."
     )
     pause: bool = Field(False, description="Start paused: nothing is recorded until an update takes it back.")
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
@@ -151,6 +179,9 @@ class StartRequest(Body):
             audio=asked.audio,
             access_token_secret_ref=SecretKeyRef(name=token_secret) if asked.access_token else None,
             frozen_picture=asked.frozen_picture,
+            priority=asked.priority,
+            queue_name=asked.queue_name,
+            placement=Placement(**asked.placement.model_dump()) if asked.placement else None,
             pause=asked.pause,
             limits=asked.limits,
         )
@@ -215,6 +246,7 @@ class StatusPayload(Body):
     format: OutputFormat
     video: Video
     audio: Audio
+    placement: PlacementPayload | None = Field(None, description="Where it was asked to record, if it was.")
 
 
 def told_state(task: EgressTask) -> State:
@@ -239,6 +271,10 @@ class StatusAnswer(Body):
     created_at: PreciseMoment
     started_at: PreciseMoment | None = None
     stopped_at: PreciseMoment | None = None
+    queue_position: int | None = Field(
+        None,
+        description="Place in the queue, from 1, while it waits for one; up to half a minute old, or more.",
+    )
     pause: bool = Field(False, description="Whether a pause is asked for; reason says Paused once it is met.")
     page: PageStatus | None = Field(None, description="The page, with freestyle, once its browser runs.")
     gaps: list[Gap] = Field(
@@ -275,12 +311,14 @@ class StatusAnswer(Body):
                 format=spec.format,
                 video=spec.video,
                 audio=spec.audio,
+                placement=PlacementPayload.of(spec.placement),
             ),
             reason=status.reason if heard else Reason.STOPPING,
             message=status.message if heard else f"the {wish} has been asked for",
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
+            queue_position=status.queue_position if heard else None,
             pause=spec.pause,
             page=status.page,
             gaps=list(status.gaps),
