@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from egress_api.results import LiveReport
+from egress_api.states import Reason
 from egress_api.status import EgressTaskStatus
 from egress_operator.pod_state import Blocked, PodView
 
@@ -65,6 +66,21 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Whether a task without an attempt may begin; with `news`, also where it stands."""
+
+    granted: bool
+    news: bool = False
+    """It is to be told where it stands: it has begun to wait, or the time has come to renew what it was told."""
+    reason: Reason = Reason.QUEUE_FULL
+    """Which limit it waits for."""
+    position: int = 1
+    of: int = 1
+    places: int = 0
+    """Taken, of those that the limit is on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What is to be written, then done, and when to look again (None: when something happens)."""
 
@@ -86,3 +102,5 @@ class Facts:
     """Whether more has waited for the store, for a while, than does in any recording."""
     mount_problem: Blocked | None = None
     refusal: Refusal | None = None
+    turn: Turn | None = None
+    """Of a task without an attempt, where the operator limits how many may run; None is no limit."""

@@ -23,6 +23,7 @@ from egress_api.constants import (
 )
 from egress_api.states import Reason
 
+KUEUE_GATE: Final = "kueue.x-k8s.io/admission"
 LOST_AFTER_SECONDS: Final = 60
 """After its grace period a deleted Pod that never reported its end is taken for lost with its node."""
 SILENT_SECONDS: Final = 5.0
@@ -125,6 +126,10 @@ class PodView:
     ready_at: datetime | None = None
     disruption: str = ""
     """Reason of the DisruptionTarget condition: why the platform wants the Pod away."""
+    preemption: str = ""
+    """What Kueue says when it deletes the Pod: its condition TerminationTarget."""
+    gates: tuple[str, ...] = ()
+    """Names of what keeps the scheduler from looking at it."""
     sandbox_ready: bool = False
     """Its volumes are mounted and its network is there: PodReadyToStartContainers."""
     waiting: str = ""
@@ -144,6 +149,7 @@ class PodView:
         state = container.get("state") or {}
         waiting, terminated = state.get("waiting") or {}, state.get("terminated")
         disruption = conditions.get("DisruptionTarget", {})
+        target = conditions.get("TerminationTarget", {})
         return cls(
             name=meta["name"],
             namespace=meta["namespace"],
@@ -171,6 +177,10 @@ class PodView:
             ready=ready.get("status") == "True",
             ready_at=parse_time(ready.get("lastTransitionTime")),
             disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+            preemption=target.get("message") or target.get("reason") or "Kueue gave no reason"
+            if target.get("status") == "True"
+            else "",
+            gates=tuple(gate["name"] for gate in (pod.get("spec") or {}).get("schedulingGates") or ()),
             sandbox_ready=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
             waiting=waiting.get("reason") or "",
             waiting_message=waiting.get("message") or "",
@@ -197,6 +207,11 @@ class PodView:
     def finished(self) -> bool:
         """True when the kubelet has said that nothing of it runs any more."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def preempted(self) -> bool:
+        """True once Kueue takes its place away."""
+        return bool(self.preemption)
 
     @property
     def given_up(self) -> bool:
@@ -245,6 +260,8 @@ class PodView:
 
     def blocked(self) -> Blocked:
         """Return what keeps a Pod that is not Ready from recording."""
+        if self.gates:
+            return Blocked(reason=Reason.QUEUE_GATED, message=_gate_sentence(self.gates))
         if self.unschedulable is not None:
             return Blocked(
                 reason=Reason.UNSCHEDULABLE,
@@ -261,6 +278,12 @@ class PodView:
         return Blocked(
             reason=Reason.POD_PENDING, message=f"node {self.node} is getting the recorder's Pod ready"
         )
+
+
+def _gate_sentence(gates: tuple[str, ...]) -> str:
+    if KUEUE_GATE in gates:
+        return "Kueue holds the recorder's Pod back until its queue has room"
+    return f"scheduling gates keep the recorder's Pod from a node: {', '.join(gates)}"
 
 
 def _owner_uid(meta: dict[str, Any]) -> str | None:
