@@ -240,10 +240,10 @@ class Cluster:
         except NotFoundError:
             return
 
-    async def pod_events(self, pod: PodView, *, reason: str) -> list[dict[str, Any]]:
-        """Return the Events of a Pod that have this reason."""
+    async def pod_events(self, pod: PodView) -> list[dict[str, Any]]:
+        """Return the Events of a Pod: a few, each with a count."""
         path = f"/api/v1/namespaces/{pod.namespace}/events"
-        query = {"fieldSelector": f"involvedObject.uid={pod.uid},reason={reason}"}
+        query = {"fieldSelector": f"involvedObject.uid={pod.uid}"}
         return [event async for event in self.listed(path, query=query)]
 
     async def post_event(self, namespace: str, event: dict[str, Any]) -> None:

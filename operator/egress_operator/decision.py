@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from egress_api.results import LiveReport
+from egress_api.states import Reason
 from egress_api.status import EgressTaskStatus
 from egress_operator.pod_state import Blocked, PodView
 
@@ -56,10 +57,12 @@ Action = CreatePod | TellPod | ReleasePod | DeletePod | DeleteTask
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """The API server did not let a Pod be created, and would not next time either, or not before there is room."""
+    """The API server did not let a Pod be created."""
 
+    reason: Reason
     message: str
-    quota: bool
+    passes: bool
+    """Whether the same Pod may be taken later, with nothing changed on the task."""
 
 
 @dataclass(frozen=True, kw_only=True)
