@@ -11,6 +11,7 @@ import structlog
 
 from egress_api.constants import RECORDER_PORT
 from egress_operator.cluster import Cluster
+from egress_operator.errors import ApiError
 from egress_operator.handlers import build_registry, kopf_settings
 from egress_operator.keys import TaskKey
 from egress_operator.live import LiveReports
@@ -79,8 +80,13 @@ async def run(
                 seconds=pause,
             )
 
+        def asks_for(error: Exception) -> float:
+            return error.retry_after if isinstance(error, ApiError) else 0.0
+
         background = [
-            asyncio.create_task(queue.work(reconciler.reconcile, on_error=failed), name=f"worker {number}")
+            asyncio.create_task(
+                queue.work(reconciler.reconcile, on_error=failed, asks_for=asks_for), name=f"worker {number}"
+            )
             for number in range(settings.workers)
         ]
         background.append(asyncio.create_task(resync.run(), name="resync"))

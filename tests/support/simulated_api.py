@@ -227,6 +227,8 @@ class SimulatedCluster(Cluster):
         self.calls: list[str] = []
         self.fault: tuple[int, Fault] | None = None
         """The number of the call (from 0) and what befalls it."""
+        self.every = 0
+        """After how many more calls it befalls another one; 0 is never."""
 
     async def request(
         self,
@@ -239,7 +241,7 @@ class SimulatedCluster(Cluster):
     ) -> dict[str, Any]:
         number = len(self.calls)
         self.calls.append(f"{method} {path}")
-        fault = self.fault[1] if self.fault is not None and self.fault[0] == number else None
+        fault = self._fault(number)
         match fault:
             case Fault.DIES:
                 raise OperatorDied
@@ -257,6 +259,12 @@ class SimulatedCluster(Cluster):
         if status >= 400:
             _raise(method, status, answer)
         return answer
+
+    def _fault(self, number: int) -> Fault | None:
+        if self.fault is None or number < self.fault[0]:
+            return None
+        due = number == self.fault[0] or (self.every and (number - self.fault[0]) % self.every == 0)
+        return self.fault[1] if due else None
 
 
 def _stamp(moment: datetime) -> str:
