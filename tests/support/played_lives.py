@@ -58,16 +58,7 @@ async def play(
     world: World, life: Life, names: Iterable[str], *, seconds: float = 200
 ) -> dict[str, dict[str, Any]]:
     """Bring tasks of these names through their lives; return what is left of each."""
-    players = Players(world, life, list(names))
-    deadline = asyncio.get_running_loop().time() + seconds
-    while players.waiting or players.going:
-        # Users and kubelets, too, outlive an API server that is away.
-        with contextlib.suppress(UnavailableError):
-            await players.look()
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"not over after {seconds} s: {sorted(players.going)}, {await world.pods()}")
-        await asyncio.sleep(LOOK_SECONDS)
-    return players.left
+    return await Players(world, life, list(names)).to_the_end(seconds=seconds)
 
 
 class Players:
@@ -79,6 +70,19 @@ class Players:
         self.left: dict[str, dict[str, Any]] = {}
         self._world = world
         self._life = life
+
+    async def to_the_end(self, *, seconds: float) -> dict[str, dict[str, Any]]:
+        """Go on until all of them are over; return what is left of each."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.waiting or self.going:
+            # Users and kubelets, too, outlive an API server that is away.
+            with contextlib.suppress(UnavailableError):
+                await self.look()
+            if asyncio.get_running_loop().time() > deadline:
+                pods = await self._world.pods()
+                raise AssertionError(f"not over after {seconds} s: {sorted(self.going)}, {pods}")
+            await asyncio.sleep(LOOK_SECONDS)
+        return self.left
 
     async def look(self) -> None:
         """Do what is due."""

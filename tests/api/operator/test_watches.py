@@ -1,6 +1,5 @@
 """Watches that are cut, say nothing or are too far behind, and servers that are restarted: nothing is missed for long."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from egress_cluster.apiserver import ApiServer
 from egress_operator import app
 from support.api_proxy import ApiProxy
 from support.operator_world import World
-from support.played_lives import Stopped, play
+from support.played_lives import Players, Stopped, play
 
 INACTIVE_SECONDS = 3.0
 """In place of 70 s: after so long without a word, kopf opens a watch anew."""
@@ -76,16 +75,15 @@ async def test_a_restarted_server_costs_no_recording_and_no_end(
     world: World, api_server: ApiServer, part: str
 ) -> None:
     names = [f"r{number}" for number in range(12)]
+    restarts = {"kube-apiserver": api_server.restart, "etcd": api_server.restart_etcd}
     async with world.operator(resync_seconds=3600):
         whole = (await play(world, Stopped(), ["whole"], seconds=40))["whole"]
-        playing = asyncio.create_task(play(world, Stopped(), names, seconds=80))
-
-        async def under_way() -> bool:
-            return len(await world.pods()) >= len(names) // 2
-
-        await world.until("half of the Pods", under_way)
-        # Not in a thread: the server is tied to the life of the thread that started it.
-        api_server.restart() if part == "kube-apiserver" else api_server.restart_etcd()
-        left = await playing
+        players = Players(world, Stopped(), list(names))
+        while not players.left:
+            await players.look()
+        # Some are over, some record, some wait. Not in a thread: the server is tied to the life of the thread that
+        # started it.
+        restarts[part]()
+        left = await players.to_the_end(seconds=80)
 
     assert left == dict.fromkeys(names, whole)
