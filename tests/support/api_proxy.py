@@ -28,7 +28,7 @@ RETRY_AFTER_SECONDS = 1
 _START_SECONDS = 10
 _HOP_BY_HOP = {"host", "transfer-encoding", "connection", "content-length", "content-encoding"}
 _NAMED = re.compile(r"/(egresstasks|pods|secrets)/([^/?]+)")
-_ATTEMPT = re.compile(r"-(\d+|token)$")
+_ATTEMPT = re.compile(r"-(\d+|token-[0-9a-f]+)$")
 
 
 class Fault(StrEnum):
@@ -74,7 +74,7 @@ class ApiProxy:
         self.watches = 0
         """How many have been opened."""
         self.expired: str = ""
-        """"event" or "status": how each new watch is told that its version is too old."""
+        """"event" or "status": how the next new watch is told that its version is too old."""
         self._server = server
         self._config = yaml.safe_load((kubeconfig or server.kubeconfig).read_text())
         self._loop = asyncio.new_event_loop()
@@ -194,6 +194,7 @@ class ApiProxy:
                 "message": "too old resource version: 1 (2)"}  # fmt: skip
         self.watches += 1
         number, how = self.watches, self.expired
+        self.expired = ""
         if how == "status":
             return web.json_response(gone, status=410)
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
