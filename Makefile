@@ -40,7 +40,7 @@ lint: $(READY)  ## style, types, layers
 
 # What the tests call and the machine may lack: a build takes minutes and tells of its progress here, not inside a test.
 tools: $(READY)
-	@$(CLUSTER) build-tools kube helm kubeconform versitygw >/dev/null
+	@$(CLUSTER) build-tools kube helm kubeconform promtool versitygw >/dev/null
 
 unit: tools  ## no cluster, no node
 	@$(PYTEST) tests/unit --dist worksteal
@@ -86,8 +86,11 @@ generate: $(READY)  ## the files that are generated from code
 	@$(BIN)/python -m egress_api.crdgen
 	@cp crds/egresstasks.yaml charts/egress-operator/files/egresstasks.yaml
 	@$(BIN)/python charts/generate_docs.py
+	@$(BIN)/python charts/generate_dashboard.py
+	@$(BIN)/python docs/generate_alerts.py
 	@$(BIN)/python docs/generate_operator.py
 	@$(BIN)/python docs/generate_rest.py
+	@$(BIN)/python docs/generate_openapi.py
 	@PYTHONPATH=tests $(BIN)/python docs/generate_faults.py
 
 clean:  ## the virtual environment and caches in the checkout

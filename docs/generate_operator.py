@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from egress_operator.failures import RULES  # noqa: E402
 from egress_operator.metrics import Metrics  # noqa: E402
 from egress_operator.pod_state import WAITING, Patience  # noqa: E402
+from egress_operator.presets import BUILT_IN  # noqa: E402
 from egress_operator.refusals import REFUSALS  # noqa: E402
 from egress_operator.settings import Settings  # noqa: E402
 from support.operator_rows import ROWS  # noqa: E402
@@ -79,12 +80,27 @@ def setting_rows() -> list[str]:
     return rows + [f"| `{name}` | {default} | {text} |" for name, default, text in _settings(Settings)]
 
 
+def preset_rows() -> list[str]:
+    """Return the table of the built-in presets."""
+    rows = ["| layout | up to | requests | limits |", "|---|---|---|---|"]
+    for preset in BUILT_IN:
+        picture = f"{preset.up_to.width}x{preset.up_to.height} at {preset.up_to.frame_rate}"
+        sizes = [
+            ", ".join(f"{name} {size}" for name, size in preset.resources[kind].items())
+            for kind in ("requests", "limits")
+        ]
+        rows.append(f"| {preset.layout} | {picture} | {' | '.join(sizes)} |")
+    return rows
+
+
 def metric_rows() -> list[str]:
     """Return the table of metrics."""
     metrics = Metrics()
     metrics.observe_queue(depth=lambda: 0, oldest=lambda: 0)
+    metrics.observe_webhooks(oldest=lambda: 0)
     rows = ["| metric | kind | meaning |", "|---|---|---|"]
-    return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in metrics.registry.collect()]
+    ours = [m for m in metrics.registry.collect() if m.name.startswith("egress_")]
+    return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in ours]
 
 
 def right_rows() -> list[str]:
@@ -104,6 +120,7 @@ TABLES = {
     "cases": case_rows,
     "rights": right_rows,
     "settings": setting_rows,
+    "presets": preset_rows,
     "metrics": metric_rows,
 }
 
@@ -145,10 +162,6 @@ def _default(name: str, default: Any) -> str:
         return "needed"
     if default is None or (not default and isinstance(default, str | list | dict)):
         return "empty"
-    if name == "resources":
-        return "<br>".join(
-            f"{kind}: {', '.join(f'{k} {v}' for k, v in sizes.items())}" for kind, sizes in default.items()
-        )
     return f"`{default}`"
 
 

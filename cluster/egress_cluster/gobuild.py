@@ -30,6 +30,8 @@ class Program:
     """The folder with go.mod, below `cluster/`."""
     package: str = "."
     ldflags: str = "-s -w"
+    tags: str = ""
+    """Build tags, by commas."""
     links: tuple[str, ...] = ()
     """Other names that the program goes by."""
     anyones: bool = False
@@ -78,6 +80,15 @@ KUBECONFORM = Program(
     package="github.com/yannh/kubeconform/cmd/kubeconform",
     anyones=True,
 )
+PROMTOOL = Program(
+    name="promtool",
+    folder="tools/promtool",
+    package="github.com/prometheus/prometheus/cmd/promtool",
+    # Rules and metrics are checked here: without the clients of two dozen clouds it is built in a third of the time.
+    tags="remove_all_sd",
+    anyones=True,
+    minutes="4 minutes",
+)
 VERSITYGW = Program(
     name="versitygw",
     folder="tools/versitygw",
@@ -90,13 +101,13 @@ LIVEKIT = Program(
     package="github.com/livekit/livekit-server/cmd/server",
     minutes="3 minutes",
 )
-PROGRAMS = (KUBE, COREDNS, KIND, VERSITYGW, LIVEKIT, HELM, KUBECONFORM)
+PROGRAMS = (KUBE, COREDNS, KIND, VERSITYGW, LIVEKIT, HELM, KUBECONFORM, PROMTOOL)
 """In the order in which a cold `up` needs them."""
 
 
 def digest(program: Program) -> str:
     """Name the state of a program's sources and flags, in 16 hexadecimal digits."""
-    hasher = hashlib.sha256(f"{program.package}\n{program.ldflags}\n".encode())
+    hasher = hashlib.sha256(f"{program.package}\n{program.ldflags}\n{program.tags}".encode())
     folder = CLUSTER_FOLDER / program.folder
     for path in sorted(folder.iterdir()):
         if path.name in {"go.mod", "go.sum"} or path.suffix == ".go":
@@ -164,6 +175,8 @@ def _compile(program: Program, target: Path, settings: Settings) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
     command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", program.ldflags, "-o", str(fresh)]
+    if program.tags:
+        command += ["-tags", program.tags]
     environment = {**settings.environment, "CGO_ENABLED": "0"}
     with step(f"building {program.name} from Go modules (cold: {program.minutes})", log=log):
         run(

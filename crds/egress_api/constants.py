@@ -20,6 +20,9 @@ ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 LAYOUT_LABEL: Final = f"{GROUP}/layout"
 """Of recorder Pods: the chart's NetworkPolicy for pages finds them by it."""
 
+KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+"""Of recorder Pods that go through a LocalQueue of Kueue's: it then gates them until there is quota."""
+
 REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 """On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
 

@@ -17,6 +17,7 @@ from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import deadline, observe
+from egress_gateway.openapi.site import Site
 from egress_gateway.pages import PageCheck
 from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
@@ -58,7 +59,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
         client_max_size=settings.max_body_bytes,
     )
     events = Events(lookup, cache, metrics=metrics)
-    tables = (routes.table(), Listing(cache).table(), events.table(), health.table())
+    tables = (routes.table(), Listing(cache).table(), events.table(), Site().table(), health.table())
     app.add_routes(path for table in tables for path in table)
     app[HEALTH] = health
     app[CACHE] = cache

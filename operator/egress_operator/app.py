@@ -23,6 +23,9 @@ from egress_operator.probes import ProbeServer, WatchHealth
 from egress_operator.reconciler import Reconciler
 from egress_operator.resync import Resync
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
+from egress_operator.webhooks.notices import Notices
+from egress_operator.webhooks.sender import Sender
 from egress_operator.workqueue import WorkQueue
 
 SHUTDOWN_SECONDS: Final = 10
@@ -85,9 +88,35 @@ async def _run(settings: Settings, *, stop: asyncio.Event | None, recorder_port:
                 poll_seconds=settings.poll_seconds, ring=queue.add, metrics=metrics, port=recorder_port
             )
         )
-        reconciler = Reconciler(cluster=cluster, settings=settings, live=live, metrics=metrics, clock=utc_now)
+        turns = Turns(
+            settings.queue,
+            namespaces=settings.namespaces,
+            queue=queue,
+            metrics=metrics,
+            clock=utc_now,
+            monotonic=time.monotonic,
+        )
+        sender = await stack.enter_async_context(
+            Sender(settings.webhooks, ring=queue.add_after, metrics=metrics, clock=utc_now)
+        )
+        metrics.observe_webhooks(oldest=lambda: sender.oldest_seconds)
+        reconciler = Reconciler(
+            cluster=cluster,
+            settings=settings,
+            live=live,
+            turns=turns,
+            metrics=metrics,
+            clock=utc_now,
+            notices=Notices(settings.webhooks, sender=sender, clock=utc_now),
+        )
         resync = Resync(
-            cluster=cluster, settings=settings, queue=queue, watch=watch, metrics=metrics, clock=utc_now
+            cluster=cluster,
+            settings=settings,
+            queue=queue,
+            watch=watch,
+            turns=turns,
+            metrics=metrics,
+            clock=utc_now,
         )
         await stack.enter_async_context(
             ProbeServer(
@@ -118,19 +147,22 @@ async def _run(settings: Settings, *, stop: asyncio.Event | None, recorder_port:
             for number in range(settings.workers)
         ]
         background.append(asyncio.create_task(resync.run(), name="resync"))
+        background.append(asyncio.create_task(turns.run(), name="turns"))
 
         async def end() -> None:
             queue.close()
             resync.close()
+            turns.close()
             _, late = await asyncio.wait(background, timeout=SHUTDOWN_SECONDS)
             for task in late:
                 task.cancel()
             await live.close()
+            await sender.close()
 
         stack.push_async_callback(end)
         logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)
         await kopf.operator(
-            registry=build_registry(queue=queue, watch=watch, end=end),
+            registry=build_registry(queue=queue, watch=watch, turns=turns, end=end),
             settings=kopf_settings(),
             namespaces=settings.namespaces,
             standalone=True,

@@ -29,11 +29,14 @@ from egress_operator.endings import (
 )
 from egress_operator.look import NAME_RETRY_SECONDS, REFUSED_RETRY_SECONDS, Look
 from egress_operator.page_steps import blocked_page
+from egress_operator.placement import refused
 from egress_operator.pod_state import Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.sentences import recording_sentence
 from egress_operator.settings import Settings
 from egress_operator.stopping import stop_recorder
+from egress_operator.waiting import take_turn, wait_for_turn
+from egress_operator.webhooks.outbox import owed
 
 MOUNT_CHECK_SECONDS: Final = 3
 
@@ -70,9 +73,19 @@ def _clean_up(look: Look) -> Decision:
     look.let_go(look.pod)
     look.let_go(look.facts.previous)
     ttl, ended = look.settings.ttl_seconds_after_finished, look.status.stopped_at
-    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl:
+    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl and not _untold(look, ended):
         look.actions.append(DeleteTask())
     return look.wait(None)
+
+
+def _untold(look: Look, ended: datetime) -> bool:
+    webhooks = look.status.webhooks
+    return owed(
+        pending=webhooks is not None and bool(webhooks.pending),
+        configured=look.settings.webhooks.of(look.task.spec.app_id) is not None,
+        stopped_at=ended,
+        now=look.now,
+    )
 
 
 def _abandoned(look: Look) -> Decision:
@@ -103,14 +116,19 @@ def _going_on(look: Look) -> Decision:
 
 def _begin(look: Look) -> Decision | None:
     spec, draft = look.task.spec, look.draft
-    draft.begin(source=spec.source, page=spec.layout is Layout.FREESTYLE)
+    if look.status.enqueued_at is None:
+        draft.begin(source=spec.source, page=spec.layout is Layout.FREESTYLE)
     fault = _fault_of_task(look)
     if fault is not None:
         reason, message = fault
         draft.condition(ConditionType.ACCEPTED, NO, reason, message)
         return look.end(State.FAILED, reason, message)
-    if not spec.stop and look.enqueue_seconds_left() > 0:
-        draft.set(attempt=1)
+    if spec.stop or look.enqueue_seconds_left() <= 0:
+        return None
+    turn = look.facts.turn
+    if turn is not None and not turn.granted:
+        return wait_for_turn(look, turn)
+    take_turn(look)
     return None
 
 
@@ -170,7 +188,8 @@ def _with_pod(look: Look, pod: PodView) -> Decision:
         return stop_recorder(look, pod, live=live)
     if pod.deleting:
         message = f"Pod {pod.name} is being deleted; the next attempt begins when it has ended"
-        draft.state(look.status.state, Reason.POD_DELETED, message)
+        why = Reason.PREEMPTED if pod.preempted else Reason.POD_DELETED
+        draft.state(look.status.state, why, message)
         return look.wait(look.look_again(pod))
     if pod.paused != spec.pause:
         look.actions.append(TellPod(pod=pod, paused=spec.pause))
@@ -231,7 +250,8 @@ def _fault_of_task(look: Look) -> tuple[Reason, str] | None:
             pass
         case _:
             assert_never(spec.layout)
-    return None
+    recorders = look.settings.recorder.node_selector
+    return refused(spec.placement, rules=look.settings.placement, recorders=recorders)
 
 
 def _patience_left(look: Look, pod: PodView, blocked: Blocked) -> float | None:

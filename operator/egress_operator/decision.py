@@ -66,6 +66,21 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Whether a task without an attempt may begin; with `news`, also where it stands."""
+
+    granted: bool
+    news: bool = False
+    """It is to be told where it stands: it has begun to wait, or the time has come to renew what it was told."""
+    reason: Reason = Reason.QUEUE_FULL
+    """Which limit it waits for."""
+    position: int = 1
+    of: int = 1
+    places: int = 0
+    """Taken, of those that the limit is on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What is to be written, then done, and when to look again (None: when something happens)."""
 
@@ -87,3 +102,5 @@ class Facts:
     """Whether more has waited for the store, for a while, than does in any recording."""
     mount_problem: Blocked | None = None
     refusal: Refusal | None = None
+    turn: Turn | None = None
+    """Of a task without an attempt, where the operator limits how many may run; None is no limit."""

@@ -29,6 +29,10 @@ _BLOCKING: Final = frozenset(
     {
         Reason.UNSCHEDULABLE,
         Reason.QUOTA_EXCEEDED,
+        Reason.QUEUE_FULL,
+        Reason.APP_LIMIT_REACHED,
+        Reason.START_RATE_LIMITED,
+        Reason.QUEUE_GATED,
         Reason.SECRET_MISSING,
         Reason.IMAGE_PULL_FAILED,
         Reason.CONFIG_ERROR,

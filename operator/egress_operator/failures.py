@@ -140,6 +140,12 @@ RULES: Final = (
         sentence=lambda pod: f"node {pod.node} was lost",
     ),
     _Rule(
+        name="preempted, or its quota withdrawn, by Kueue",
+        fits=lambda pod, _: pod.deleting and pod.preempted,
+        reason=Reason.PREEMPTED,
+        sentence=lambda pod: f"Kueue took the Pod's place away: {pod.preemption}",
+    ),
+    _Rule(
         name="evicted, drained or preempted",
         fits=lambda pod, _: pod.reason in {"Evicted", "Preempting"} or bool(pod.disruption),
         reason=Reason.POD_EVICTED,
@@ -157,8 +163,8 @@ RULES: Final = (
         fits=lambda pod, _: pod.container_end is not None and pod.container_end.reason == "OOMKilled",
         reason=Reason.OOM_KILLED,
         sentence=lambda _: (
-            "the recorder used more memory than its limit (recorder.resources.limits.memory, or for a page "
-            "recorder.web.resources.limits.memory)"
+            "the recorder used more memory than its limit (limits.memory of the preset in recorder.presets, or of "
+            "recorder.resources, or for a page of recorder.web.resources)"
         ),
         platform=False,
     ),

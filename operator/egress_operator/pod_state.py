@@ -22,6 +22,7 @@ from egress_api.constants import (
 )
 from egress_api.states import Reason
 
+KUEUE_GATE: Final = "kueue.x-k8s.io/admission"
 LOST_AFTER_SECONDS: Final = 60
 """After its grace period a deleted Pod that never reported its end is taken for lost with its node."""
 SILENT_SECONDS: Final = 5.0
@@ -128,6 +129,10 @@ class PodView:
     ready_at: datetime | None = None
     disruption: str = ""
     """Reason of the DisruptionTarget condition: why the platform wants the Pod away."""
+    preemption: str = ""
+    """What Kueue says when it deletes the Pod: its condition TerminationTarget."""
+    gates: tuple[str, ...] = ()
+    """Names of what keeps the scheduler from looking at it."""
     sandbox_ready: bool = False
     """Its volumes are mounted and its network is there: PodReadyToStartContainers."""
     waiting: str = ""
@@ -147,6 +152,7 @@ class PodView:
         state = container.get("state") or {}
         waiting, terminated = state.get("waiting") or {}, state.get("terminated")
         disruption = conditions.get("DisruptionTarget", {})
+        target = conditions.get("TerminationTarget", {})
         return cls(
             name=meta["name"],
             namespace=meta["namespace"],
@@ -171,6 +177,10 @@ class PodView:
             ready=ready.get("status") == "True",
             ready_at=parse_time(ready.get("lastTransitionTime")),
             disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+            preemption=target.get("message") or target.get("reason") or "Kueue gave no reason"
+            if target.get("status") == "True"
+            else "",
+            gates=tuple(gate["name"] for gate in (pod.get("spec") or {}).get("schedulingGates") or ()),
             sandbox_ready=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
             waiting=waiting.get("reason") or "",
             waiting_message=waiting.get("message") or "",
@@ -197,6 +207,11 @@ class PodView:
     def finished(self) -> bool:
         """True when the kubelet has said that nothing of it runs any more."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def preempted(self) -> bool:
+        """True once Kueue takes its place away."""
+        return bool(self.preemption)
 
     @property
     def given_up(self) -> bool:
@@ -245,11 +260,16 @@ class PodView:
 
     def blocked(self) -> Blocked:
         """Return what keeps a Pod that is not Ready from recording."""
+        if self.gates:
+            return Blocked(reason=Reason.QUEUE_GATED, message=_gate_sentence(self.gates))
         if self.unschedulable is not None:
             return Blocked(
                 reason=Reason.UNSCHEDULABLE,
                 message=f"no node can take the recorder: {self.unschedulable or 'no reason given'}",
             )
+        return self._preparing()
+
+    def _preparing(self) -> Blocked:
         if self.waiting in WAITING:
             reason, patience, sentence = WAITING[self.waiting]
             detail = f": {self.waiting_message}" if self.waiting_message else ""
@@ -270,9 +290,15 @@ def _unschedulable(scheduled: dict[str, Any]) -> str | None:
     """Return why no node has taken a Pod, in the scheduler's words; None when nothing keeps it."""
     if scheduled.get("status") != "False":
         return None
-    # Unschedulable says it all; SchedulingGated and SchedulerError are words that a person can look up.
+    # Unschedulable says it all; SchedulerError and the like are words that a person can look up.
     reason, message = scheduled.get("reason") or "", scheduled.get("message") or ""
     return message if reason in {"Unschedulable", ""} else f"{reason}{f': {message}' if message else ''}"
+
+
+def _gate_sentence(gates: tuple[str, ...]) -> str:
+    if KUEUE_GATE in gates:
+        return "Kueue holds the recorder's Pod back until its queue has room"
+    return f"scheduling gates keep the recorder's Pod from a node: {', '.join(gates)}"
 
 
 def _owner_uid(meta: dict[str, Any]) -> str | None:

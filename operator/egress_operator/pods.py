@@ -15,6 +15,7 @@ from egress_api.constants import (
     ATTEMPT_LABEL,
     CONTROL_DIR,
     KIND,
+    KUEUE_QUEUE_LABEL,
     LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -41,6 +42,8 @@ from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
 from egress_api.recorder import UPLOAD_PATIENCE_SECONDS, RecorderConfig, StoreConfig
 from egress_api.task import EgressTask
+from egress_operator.placement import node_selector, region_of, tolerations
+from egress_operator.presets import resources_for
 from egress_operator.settings import RecorderSettings, Settings
 
 USER_ID: Final = 10001
@@ -49,6 +52,11 @@ DEADLINE_MARGIN_SECONDS: Final = 300
 BROWSER_START_SECONDS: Final = 30
 """Display, sound and browser, on a cold and busy node, before a page's own time begins."""
 NODE_TOLERATION_SECONDS: Final = 5
+_DO_NOT_DISRUPT: Final = {
+    # Each move costs a recording some seconds: nodes that hold one are not to be scaled away under it.
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
 _TMP_SIZE: Final = "512Mi"
 _SECRET_MODE: Final = 0o440
 
@@ -64,7 +72,7 @@ def store_folder(task: EgressTask, settings: Settings) -> str:
     folder = settings.store.folder.format(
         app_id=task.spec.app_id,
         task_id=task.metadata.name,
-        region=settings.region,
+        region=region_of(task.spec.placement, default=settings.region),
         namespace=task.metadata.namespace,
     )
     return f"{settings.store.url.rstrip('/')}/{folder.strip('/')}/"
@@ -80,7 +88,7 @@ def recorder_config(
         spec.filename_pattern,
         moment=meta.creation_timestamp,
         values={
-            "region": settings.region,
+            "region": region_of(spec.placement, default=settings.region),
             "app_id": spec.app_id,
             "channel": spec.channel or page_host or spec.layout,
             "task_id": meta.name,
@@ -163,6 +171,7 @@ def build_pod(
     """
     meta, recorder, limits = task.metadata, settings.recorder, task.spec.limits
     page = task.spec.layout is Layout.FREESTYLE
+    placement, rules = task.spec.placement, settings.placement
     config = recorder_config(task, attempt=attempt, settings=settings, finish_only=finish_only)
     volumes, mounts = _volumes(task, settings, with_token=not finish_only)
     spec: dict[str, Any] = {
@@ -184,7 +193,10 @@ def build_pod(
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": _seccomp_profile(task.spec.layout, recorder),
         },
-        "tolerations": [*_node_tolerations(), *recorder.tolerations],
+        "tolerations": [
+            *_node_tolerations(),
+            *tolerations(placement, rules=rules, recorders=recorder.tolerations),
+        ],
         "containers": [
             {
                 "name": RECORDER_CONTAINER,
@@ -197,7 +209,12 @@ def build_pod(
                     }
                 ],
                 "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
-                "resources": recorder.web.resources if page else recorder.resources,
+                "resources": resources_for(
+                    task.spec.layout,
+                    None if finish_only else task.spec.video,
+                    presets=recorder.presets,
+                    fixed=recorder.web.resources if page else recorder.resources,
+                ),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -219,7 +236,7 @@ def build_pod(
         "serviceAccountName": recorder.service_account_name,
         "priorityClassName": recorder.priority_class_name,
         "runtimeClassName": recorder.runtime_class_name,
-        "nodeSelector": recorder.node_selector,
+        "nodeSelector": node_selector(placement, rules=rules, recorders=recorder.node_selector),
         "affinity": recorder.affinity,
         "imagePullSecrets": [{"name": name} for name in recorder.image_pull_secrets],
     }
@@ -241,12 +258,11 @@ def build_pod(
                 TASK_UID_LABEL: meta.uid,
                 ATTEMPT_LABEL: str(attempt),
                 LAYOUT_LABEL: task.spec.layout.value,
+                **_queue_label(task, settings, finish_only=finish_only),
             },
             "annotations": {
                 **recorder.annotations,
-                # A recording can't be moved: nodes that hold one are not to be scaled away under it.
-                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-                "karpenter.sh/do-not-disrupt": "true",
+                **(_DO_NOT_DISRUPT if recorder.do_not_disrupt else {}),
                 STOP_ANNOTATION: "false",
                 **wishes(paused=task.spec.pause),
             },
@@ -264,6 +280,12 @@ def build_pod(
         },
         "spec": spec,
     }
+
+
+def _queue_label(task: EgressTask, settings: Settings, *, finish_only: bool) -> dict[str, str]:
+    queue = settings.queue.queue_of(task.spec.app_id, asked=task.spec.queue_name)
+    # Who only closes a playlist has a few minutes, and no time to queue.
+    return {KUEUE_QUEUE_LABEL: queue} if queue and not finish_only else {}
 
 
 def _seccomp_profile(layout: Layout, recorder: RecorderSettings) -> dict[str, str]:

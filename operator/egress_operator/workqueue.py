@@ -34,14 +34,14 @@ class WorkQueue(Generic[Key]):
         self._closed = False
         self._last_done = self._loop.time()
 
-    def add(self, key: Key) -> None:
-        """Have `key` worked on as soon as a worker is free."""
+    def add(self, key: Key, *, first: bool = False) -> None:
+        """Have `key` worked on as soon as a worker is free; `first` before all that wait, unless it waits already."""
         self._cancel_timer(key)
         if key in self._waiting_since:
             return
         self._waiting_since[key] = self._loop.time()
         if key not in self._busy_since:
-            self._make_ready(key)
+            self._make_ready(key, first=first)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Have `key` worked on in `seconds`, or earlier if something asks for it earlier."""
@@ -150,8 +150,11 @@ class WorkQueue(Generic[Key]):
         self._timers.clear()
         self._available.release()
 
-    def _make_ready(self, key: Key) -> None:
-        self._ready.append(key)
+    def _make_ready(self, key: Key, *, first: bool = False) -> None:
+        if first:
+            self._ready.appendleft(key)
+        else:
+            self._ready.append(key)
         self._available.release()
 
     def _cancel_timer(self, key: Key) -> None:

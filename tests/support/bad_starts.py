@@ -140,7 +140,20 @@ BAD_STARTS: list[BadStart] = [
     _bad("a limit in snake case", "payload.limits.max_bytes", 1, "unknown field"),
     _bad("another frozenPicture", "payload.frozenPicture", "grey", "must be 'black' or 'dimmed'"),
     _bad("a frozenPicture in snake case", "payload.frozen_picture", "black", "unknown field"),
+    _bad("a placement that is a text", "payload.placement", "eu-west", "must be an object"),
+    _bad(
+        "a region with a slash", "payload.placement.region", "eu/west", "with a letter or digit at both ends"
+    ),
+    _bad("an empty zone", "payload.placement.zone", "", "with a letter or digit at both ends"),
+    _bad("a zone of 64", "payload.placement.zone", "a" * 64, "must be 1 to 63 letters"),
+    _bad("labels of nodes", "payload.placement.node_selector", {"a": "b"}, "unknown field"),
+    _bad("labels of nodes in camel case", "payload.placement.nodeSelector", {"a": "b"}, "unknown field"),
+    _bad("tolerations", "payload.placement.tolerations", [{"operator": "Exists"}], "unknown field"),
     _bad("a pause that is a text", "payload.pause", "yes", "must be true or false"),
+    _bad("a priority of -1001", "payload.priority", -1001, "must be at least -1000"),
+    _bad("a priority in words", "payload.priority", "high", "must be a whole number"),
+    _bad("a queue that can't be a label", "payload.queue_name", "Team_A", "must be the name of a LocalQueue"),
+    _bad("a queue name in camel case", "payload.queueName", "a", "unknown field"),
     BadStart(
         "freestyle without a url",
         {**NO_FLAT, "payload.layout": "freestyle"},

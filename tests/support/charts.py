@@ -40,9 +40,9 @@ class RefusedError(Exception):
 
 @cache
 def program(name: str) -> str:
-    """Find helm or kubeconform, and build it where the machine has none."""
-    found = {"helm": gobuild.HELM, "kubeconform": gobuild.KUBECONFORM}[name]
-    return str(gobuild.wanted(found, Settings.from_environment(os.environ)))
+    """Find helm, kubeconform or promtool, and build it where the machine has none."""
+    known = {"helm": gobuild.HELM, "kubeconform": gobuild.KUBECONFORM, "promtool": gobuild.PROMTOOL}
+    return str(gobuild.wanted(known[name], Settings.from_environment(os.environ)))
 
 
 @dataclass(frozen=True)

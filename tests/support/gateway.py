@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -218,6 +219,20 @@ def running(kubeconfig: Path, namespace: str, **settings: str) -> Iterator[tuple
             process.kill()
         process.stdout.close()
         process.wait(10)
+
+
+@contextmanager
+def logs_of(process: subprocess.Popen[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Read what a gateway that runs logs: a pipe that nobody reads would stop it."""
+    assert process.stdout is not None
+    stream, lines = process.stdout, list[str]()
+    reading = threading.Thread(target=lambda: lines.extend(stream), daemon=True)
+    reading.start()
+    try:
+        yield lambda: [json.loads(line) for line in lines]
+    finally:
+        process.kill()
+        reading.join(10)
 
 
 def status(url: str) -> int | None:

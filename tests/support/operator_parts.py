@@ -180,7 +180,7 @@ class Row:
 
     @property
     def was(self) -> str:
-        return "(new)" if self.task.status.attempt == 0 else self.task.status.state.value
+        return "(new)" if self.task.status.enqueued_at is None else self.task.status.state.value
 
 
 def actions_text(decision: Decision) -> str:

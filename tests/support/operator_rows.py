@@ -1,6 +1,7 @@
 """The table of states as data: each row is a test of `decide` and a line of docs/operator.md.
 
-Here are the rows of tasks that have a future; operator_stop_rows.py has a stop while the store fails, operator_end_rows.py the others.
+Here are the rows of tasks that have a future; operator_queue_rows.py has those that wait, operator_stop_rows.py a stop
+while the store fails, operator_end_rows.py the others.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from support.operator_parts import (
     status,
     task,
 )
+from support.operator_queue_rows import QUEUE_ROWS
 from support.operator_stop_rows import STOP_ROWS
 from support.summaries import failed, live, summary
 
@@ -152,6 +154,19 @@ def _first_rows() -> Iterator[Row]:
         settings=no_source,
         state=State.FAILED,
         reason="NotConfigured",
+    )
+    yield Row(
+        when="asks for nodes that tasks may not choose (spec.placement)",
+        task=task(placement={"node_selector": {"pool": "gpu"}}),
+        state=State.FAILED,
+        reason="PlacementNotAllowed",
+    )
+    yield Row(
+        when="was accepted before its placement was no longer allowed, and has no Pod yet",
+        task=task(status(pod=False), placement={"node_selector": {"pool": "gpu"}}),
+        state=State.ENQUEUED,
+        reason="",
+        does="create 1",
     )
     yield Row(
         when="has no Pod yet: the operator died before it made one",
@@ -474,6 +489,7 @@ def _page_rows() -> Iterator[Row]:
 
 ROWS: tuple[Row, ...] = (
     *_first_rows(),
+    *QUEUE_ROWS,
     *_blocked_rows(),
     *_recording_rows(),
     *_pause_rows(),

@@ -41,6 +41,7 @@ class Case:
     status: dict[str, Any] = field(default_factory=dict)
     deleted_at: str | None = None
     node: str | None = "node-1"
+    gate: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
     error: ApiError | None = None
 
@@ -55,7 +56,8 @@ class Case:
             "ownerReferences": [{"apiVersion": API_VERSION, "kind": KIND, "uid": UID, "controller": True}],
             "deletionTimestamp": self.deleted_at,
         }
-        return {"metadata": meta, "spec": {"nodeName": self.node}, "status": self.status}
+        spec = {"nodeName": self.node, "schedulingGates": [{"name": self.gate}] if self.gate else []}
+        return {"metadata": meta, "spec": spec, "status": self.status}
 
 
 SCHEDULED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-23T05:13:00Z"}
@@ -201,11 +203,12 @@ NOT_STARTING = [
     Case(
         what="somebody has put a scheduling gate on it",
         words="SchedulingGated",
-        reason=Reason.UNSCHEDULABLE,
+        reason=Reason.QUEUE_GATED,
         follows=Follows.ENQUEUE,
-        says="SchedulingGated: Scheduling is blocked",
+        says="scheduling gates keep the recorder's Pod from a node: example.com/hold",
         status=_unscheduled("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"),
         node=None,
+        gate="example.com/hold",
     ),
     Case(
         what="the scheduler itself fails",

@@ -6,7 +6,7 @@ look at the same Pod with the written status has nothing to add.
 
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +24,8 @@ from egress_operator.orphans import let_go
 from egress_operator.pod_state import PodView
 from egress_operator.reconciler import Reconciler
 from egress_operator.settings import Settings
-from egress_operator.workqueue import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS
+from egress_operator.turns import Turns
+from egress_operator.workqueue import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, WorkQueue
 from support.operator_parts import SETTINGS
 from support.simulated_api import NAMESPACE, OperatorDied, SimulatedApi, SimulatedCluster
 from support.summaries import START
@@ -98,13 +99,27 @@ class SimulatedOperator:
         self._start()
 
     def _start(self) -> None:
+        metrics = Metrics()
+        assert not self.settings.queue.limited, "a limit would need a work queue to ring"
+        turns = Turns(
+            self.settings.queue,
+            namespaces=[NAMESPACE],
+            queue=cast("WorkQueue[TaskKey]", None),
+            metrics=metrics,
+            clock=lambda: self.now,
+            monotonic=self._seconds,
+        )
         self.reconciler = Reconciler(
             cluster=self.cluster,
             settings=self.settings,
             live=self.live,
-            metrics=Metrics(),
+            turns=turns,
+            metrics=metrics,
             clock=lambda: self.now,
         )
+
+    def _seconds(self) -> float:
+        return (self.now - START).total_seconds()
 
     @property
     def task(self) -> dict[str, Any] | None:

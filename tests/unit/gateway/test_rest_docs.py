@@ -63,7 +63,7 @@ def test_the_examples_are_the_contracts() -> None:
     StopAnswer.model_validate(stopped)
     [problem] = page.pop("Problems")
     Problem.model_validate(problem)
-    assert list(page) == ["Limits"]
+    assert list(page) == ["Limits", "Where to record"]
 
 
 @pytest.mark.parametrize("start", starts(), ids=lambda start: start["request_id"])

@@ -396,6 +396,17 @@ def test_an_administrators_labels_do_not_hide_ours() -> None:
     assert meta["annotations"]["note"] == "1"
 
 
+def test_autoscalers_may_be_let_at_nodes_that_record() -> None:
+    pod = build_pod(_asked(), attempt=2, settings=_changed(recorder={"do_not_disrupt": False}))
+
+    (recorder,) = pod["spec"]["containers"]
+    recorder.pop("env")
+    want = copy.deepcopy(POD)
+    for annotation in ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"):
+        want["metadata"]["annotations"].pop(annotation)
+    assert pod == want
+
+
 def test_more_tolerations_come_after_ours() -> None:
     extra = {"key": "media", "operator": "Exists"}
     spec = build_pod(task(), attempt=1, settings=_changed(recorder={"tolerations": [extra]}))["spec"]
