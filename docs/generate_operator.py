@@ -22,10 +22,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from egress_operator.failures import RULES  # noqa: E402
 from egress_operator.metrics import Metrics  # noqa: E402
-from egress_operator.pod_state import WAITING  # noqa: E402
+from egress_operator.pod_state import WAITING, Patience  # noqa: E402
 from egress_operator.presets import BUILT_IN  # noqa: E402
+from egress_operator.refusals import REFUSALS  # noqa: E402
 from egress_operator.settings import Settings  # noqa: E402
 from support.operator_rows import ROWS  # noqa: E402
+from support.pod_cases import CASES  # noqa: E402
 
 PAGE = Path(__file__).parent / "operator.md"
 RIGHTS = ROOT / "charts" / "egress-operator" / "files" / "rights.yaml"
@@ -55,6 +57,21 @@ def failure_rows() -> list[str]:
         f"| {rule.name} | {rule.reason} | {'the cluster' if rule.platform else 'the recorder'} |"
         for rule in RULES
     ]
+
+
+def refusal_rows() -> list[str]:
+    """Return the table of what it means that no Pod can be created."""
+    rows = ["| the API server says | reason | how long it is waited for |", "|---|---|---|"]
+    return rows + [
+        f"| {rule.name} | {rule.reason} | {(Patience.ENQUEUE if rule.passes else Patience.NONE).value} |"
+        for rule in REFUSALS
+    ]
+
+
+def case_rows() -> list[str]:
+    """Return the table of everything that happens to Pods."""
+    rows = ["| what has happened | in Kubernetes' words | reason | what follows |", "|---|---|---|---|"]
+    return rows + [f"| {c.what} | {c.words} | {c.reason} | {c.follows.value} |" for c in CASES]
 
 
 def setting_rows() -> list[str]:
@@ -99,6 +116,8 @@ TABLES = {
     "states": state_rows,
     "waiting": waiting_rows,
     "failures": failure_rows,
+    "refusals": refusal_rows,
+    "cases": case_rows,
     "rights": right_rows,
     "settings": setting_rows,
     "presets": preset_rows,

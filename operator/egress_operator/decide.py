@@ -19,8 +19,15 @@ from egress_api.results import LiveReport
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.task import EgressTask
 from egress_operator.decision import CreatePod, Decision, DeleteTask, Facts, Refusal, TellPod
-from egress_operator.endings import attempt_ended, closing, conclude, overdue, stopped_between_pods
-from egress_operator.look import NAME_RETRY_SECONDS, QUOTA_RETRY_SECONDS, Look
+from egress_operator.endings import (
+    BACKOFF_LIMIT_SECONDS,
+    attempt_ended,
+    closing,
+    conclude,
+    overdue,
+    stopped_between_pods,
+)
+from egress_operator.look import NAME_RETRY_SECONDS, REFUSED_RETRY_SECONDS, Look
 from egress_operator.page_steps import blocked_page
 from egress_operator.placement import refused
 from egress_operator.pod_state import Blocked, Patience, PodView
@@ -148,8 +155,9 @@ def _without_pod(look: Look) -> Decision:
     look.let_go(look.facts.previous)
     if look.facts.refusal is not None:
         return _refused(look, look.facts.refusal)
-    if status.retry_at is not None and status.retry_at > look.now:
-        wait = (status.retry_at - look.now).total_seconds()
+    wait = (status.retry_at - look.now).total_seconds() if status.retry_at is not None else 0.0
+    # No pause is longer: a clock that was put back would make one of it.
+    if 0 < wait <= BACKOFF_LIMIT_SECONDS:
         return look.wait(min(wait, look.seconds_to_deadline()))
     look.draft.set(retry_at=None, pod_name=pod_name(look.task.metadata.name, attempt=status.attempt))
     look.actions.append(CreatePod(attempt=status.attempt))
@@ -157,13 +165,11 @@ def _without_pod(look: Look) -> Decision:
 
 
 def _refused(look: Look, refusal: Refusal) -> Decision:
-    if not refusal.quota:
-        message = f"the API server refused the recorder's Pod: {refusal.message}"
-        return conclude(look, State.FAILED, Reason.ADMISSION_REFUSED, message)
-    message = f"no room in the namespace's quota: {refusal.message}"
-    look.draft.state(look.status.state, Reason.QUOTA_EXCEEDED, message)
-    look.draft.condition(ConditionType.POD_SCHEDULED, NO, Reason.QUOTA_EXCEEDED, message)
-    return look.wait(min(QUOTA_RETRY_SECONDS, look.seconds_to_deadline()))
+    if not refusal.passes:
+        return conclude(look, State.FAILED, refusal.reason, refusal.message)
+    look.draft.state(look.status.state, refusal.reason, refusal.message)
+    look.draft.condition(ConditionType.POD_SCHEDULED, NO, refusal.reason, refusal.message)
+    return look.wait(min(REFUSED_RETRY_SECONDS, look.seconds_to_deadline()))
 
 
 def _with_pod(look: Look, pod: PodView) -> Decision:

@@ -59,10 +59,12 @@ Action = CreatePod | TellPod | ReleasePod | DeletePod | DeleteTask
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """The API server did not let a Pod be created, and would not next time either, or not before there is room."""
+    """The API server did not let a Pod be created."""
 
+    reason: Reason
     message: str
-    quota: bool
+    passes: bool
+    """Whether the same Pod may be taken later, with nothing changed on the task."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
-    settings.process.ultimate_exiting_timeout = 20
+    # It would kill a process that begins anew (app.py); one that hangs at its end is the kubelet's to kill.
+    settings.process.ultimate_exiting_timeout = None
     return settings
 
 

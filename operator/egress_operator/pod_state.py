@@ -63,12 +63,18 @@ WAITING: Final[dict[str, tuple[Reason, Patience, str]]] = {
     "CreateContainerConfigError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be configured"),
     "CreateContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be created"),
     "RunContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be run"),
+    "PreCreateHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the node can't prepare the container"),
+    "PreStartHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the node can't prepare the container"),
+    "PostStartHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container's own start hook failed"),
 }
 """The kubelet's word for why a container waits → our reason, how long it may, and the sentence's beginning.
 
 ErrImagePull alone is not the end of patience: one failed pull on a slow registry is retried by the kubelet,
 which says ImagePullBackOff once it has failed again.
 """
+
+
+_PREPARED: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -171,9 +177,7 @@ class PodView:
             ip=status.get("podIP"),
             scheduled=scheduled.get("status") == "True",
             scheduled_at=parse_time(scheduled.get("lastTransitionTime")),
-            unschedulable=scheduled.get("message", "")
-            if scheduled.get("reason") == "Unschedulable"
-            else None,
+            unschedulable=_unschedulable(scheduled),
             ready=ready.get("status") == "True",
             ready_at=parse_time(ready.get("lastTransitionTime")),
             disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
@@ -255,7 +259,7 @@ class PodView:
             self.node is not None
             and self.phase == "Pending"
             and not self.sandbox_ready
-            and self.waiting in {"", "ContainerCreating"}
+            and self.waiting in _PREPARED
         )
 
     def blocked(self) -> Blocked:
@@ -267,10 +271,16 @@ class PodView:
                 reason=Reason.UNSCHEDULABLE,
                 message=f"no node can take the recorder: {self.unschedulable or 'no reason given'}",
             )
+        return self._preparing()
+
+    def _preparing(self) -> Blocked:
         if self.waiting in WAITING:
             reason, patience, sentence = WAITING[self.waiting]
             detail = f": {self.waiting_message}" if self.waiting_message else ""
             return Blocked(reason=reason, message=f"{sentence}{detail}", patience=patience)
+        if self.waiting not in _PREPARED:
+            detail = f": {self.waiting_message}" if self.waiting_message else ""
+            return Blocked(reason=Reason.POD_PENDING, message=f"the container waits ({self.waiting}){detail}")
         if self.phase == "Running":
             return Blocked(reason=Reason.POD_STARTING, message="the recorder is joining its source")
         if self.node is None:
@@ -278,6 +288,15 @@ class PodView:
         return Blocked(
             reason=Reason.POD_PENDING, message=f"node {self.node} is getting the recorder's Pod ready"
         )
+
+
+def _unschedulable(scheduled: dict[str, Any]) -> str | None:
+    """Return why no node has taken a Pod, in the scheduler's words; None when nothing keeps it."""
+    if scheduled.get("status") != "False":
+        return None
+    # Unschedulable says it all; SchedulerError and the like are words that a person can look up.
+    reason, message = scheduled.get("reason") or "", scheduled.get("message") or ""
+    return message if reason in {"Unschedulable", ""} else f"{reason}{f': {message}' if message else ''}"
 
 
 def _gate_sentence(gates: tuple[str, ...]) -> str:

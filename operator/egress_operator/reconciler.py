@@ -33,14 +33,15 @@ from egress_operator.decision import (
     TellPod,
 )
 from egress_operator.draft import Draft, status_patch
-from egress_operator.errors import ApiError, ConflictError, QuotaExceededError, RefusedError
+from egress_operator.errors import ApiError, ConflictError, RefusedError
 from egress_operator.events import events_of, worth_an_event
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
-from egress_operator.mounts import FAILED_MOUNT, FAILED_SANDBOX, mount_problem
+from egress_operator.mounts import mount_problem
 from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
+from egress_operator.refusals import refusal_of
 from egress_operator.settings import Settings
 from egress_operator.turns import Turns
 from egress_operator.webhooks.notices import Notices
@@ -205,10 +206,7 @@ class Reconciler:
         if (self._clock() - pod.scheduled_at).total_seconds() < MOUNT_SECONDS:
             return None
         try:
-            events = await self._cluster.pod_events(pod, reason=FAILED_MOUNT)
-            if not events:
-                events = await self._cluster.pod_events(pod, reason=FAILED_SANDBOX)
-            return mount_problem(events)
+            return mount_problem(await self._cluster.pod_events(pod))
         except RefusedError as error:
             logger.warning("Events can't be read", pod=pod.name, namespace=pod.namespace, error=str(error))
             return None
@@ -282,10 +280,11 @@ class Reconciler:
         pod = build_pod(task, attempt=wanted.attempt, finish_only=wanted.finish_only, settings=self._settings)
         try:
             await self._cluster.create_pod(pod)
-        except QuotaExceededError as error:
-            raise _PodRefusedError(Refusal(message=error.message, quota=True)) from error
-        except RefusedError as error:
-            raise _PodRefusedError(Refusal(message=error.message, quota=False)) from error
+        except ApiError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise _PodRefusedError(refusal) from error
         self._metrics.pods_created.inc()
 
     async def _orphans(self, key: TaskKey) -> float | None:

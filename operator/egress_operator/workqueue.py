@@ -57,12 +57,17 @@ class WorkQueue(Generic[Key]):
         self._cancel_timer(key)
         self._timers[key] = self._loop.call_at(when, self.add, key)
 
-    def retry(self, key: Key) -> float:
-        """Have `key` worked on again after a failure; return in how many seconds."""
+    def retry(self, key: Key, *, at_least: float = 0) -> float:
+        """Have `key` worked on again after a failure; return in how many seconds.
+
+        Args:
+            key: that failed.
+            at_least: seconds to wait in any case.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         doubled = FIRST_RETRY_SECONDS * (1 << min(failures, _LARGEST_EXPONENT))
-        pause = min(doubled, LONGEST_RETRY_SECONDS)
+        pause = max(min(doubled, LONGEST_RETRY_SECONDS), at_least)
         self.add_after(key, pause)
         return pause
 
@@ -116,18 +121,20 @@ class WorkQueue(Generic[Key]):
         process: Callable[[Key], Awaitable[float | None]],
         *,
         on_error: Callable[[Key, Exception, float], None],
+        asks_for: Callable[[Exception], float] = lambda _: 0.0,
     ) -> None:
         """Work on keys, one after the other, until the queue is closed.
 
         Args:
             process: works on a key; returns in how many seconds it wants it again, if it does.
             on_error: is told the key, what was raised and in how many seconds the key is tried again.
+            asks_for: returns the seconds to wait at least after an error.
         """
         while (key := await self.get()) is not None:
             try:
                 again = await process(key)
             except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again, later and later
-                on_error(key, error, self.retry(key))
+                on_error(key, error, self.retry(key, at_least=asks_for(error)))
             else:
                 self.forget(key)
                 if again is not None:

@@ -178,7 +178,9 @@ def _first_rows() -> Iterator[Row]:
     yield Row(
         when="has no Pod, and the quota refuses one",
         task=task(status(pod=False)),
-        facts=Facts(refusal=Refusal(message="exceeded quota: pods", quota=True)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.QUOTA_EXCEEDED, message="exceeded quota: pods", passes=True)
+        ),
         state=State.ENQUEUED,
         reason="QuotaExceeded",
     )
@@ -192,7 +194,9 @@ def _first_rows() -> Iterator[Row]:
     yield Row(
         when="has no Pod, and admission refuses one",
         task=task(status(pod=False)),
-        facts=Facts(refusal=Refusal(message="violates PodSecurity", quota=False)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.ADMISSION_REFUSED, message="violates PodSecurity", passes=False)
+        ),
         state=State.FAILED,
         reason="AdmissionRefused",
     )

@@ -243,3 +243,20 @@ def test_a_long_queue_that_moves_is_not_stuck_and_one_that_stands_is() -> None:
         assert bench.queue.stuck_seconds == 1000
 
     in_virtual_time(main)
+
+
+async def test_a_busy_api_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    pauses: list[float] = []
+
+    async def process(_: str) -> None:
+        raise ConnectionError
+
+    def on_error(_: str, __: Exception, pause: float) -> None:
+        pauses.append(pause)
+        queue.close()
+
+    queue.add("task")
+    await queue.work(process, on_error=on_error, asks_for=lambda _: 7)
+
+    assert pauses == [7]
