@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
@@ -214,8 +215,17 @@ class DeleteRequest(Body):
     request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
 
 
+_CHANGEABLE = ("pause", "users", "access_token")
+
+
+def _given(name: str) -> JsonDict:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
 class UpdatePayload(Body):
     """What is to change while it records; a field that is absent changes nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_given(name) for name in _CHANGEABLE]})
 
     pause: bool | None = Field(
         None, description="true: leave out what follows; false: go on in the same playlist."
@@ -223,14 +233,13 @@ class UpdatePayload(Body):
     access_token: AccessToken | None = Field(
         None, description="Another token to join the channel with, from the next time on; with flat."
     )
-
     users: Users | None = Field(
         None, description="Whom to record from now on; empty records everyone; with flat."
     )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.pause is None and self.access_token is None and self.users is None:
+        if all(getattr(self, name) is None for name in _CHANGEABLE):
             raise ValueError("must say what is to change: pause, users or access_token")
         return self
 

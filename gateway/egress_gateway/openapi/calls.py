@@ -44,6 +44,7 @@ _GONE: Final[Schema] = {
     "required": ["task_id"],
 }
 _REFUSED: Final = frozenset({ProblemKind.REFUSED})
+_ASKED: Final = frozenset({ProblemKind.INVALID_QUERY, ProblemKind.STORE_UNAVAILABLE})
 
 
 def _status(description: str, *, status: HTTPStatus = HTTPStatus.OK, example: object = None) -> Answer:
@@ -146,7 +147,7 @@ CALLS: Final = (
         body=StatusRequest,
         body_examples={"status": examples.STOP},
         answers=(_status("The status."), _SAME),
-        problems=frozenset({ProblemKind.INVALID_QUERY}),
+        problems=_ASKED,
     ),
     Call(
         method="POST",
@@ -159,20 +160,21 @@ CALLS: Final = (
         body=StatusRequest,
         body_examples={"status": examples.STOP},
         answers=(_status("The status."),),
-        problems=frozenset({ProblemKind.INVALID_QUERY}),
+        problems=_ASKED,
     ),
     Call(
         method="PATCH",
         path=_TASK,
         operation_id="updateTask",
-        summary="Pause a recording, or go on",
-        description="Writes the wish down; it has been met when the status' `reason` says so.",
+        summary="Pause a recording or go on, choose whom to record, give it another token",
+        description="Writes the wish down. A pause has been met when the status' `reason` says so; another token is for the "
+        "next time that the channel is joined.",
         tag="tasks",
         body=UpdateRequest,
         body_needed=True,
-        body_examples={"pause": examples.PAUSE},
+        body_examples={"pause": examples.PAUSE, "users": examples.USERS},
         answers=(_status("The status with the wish in it.", example={**examples.STATUS, "pause": True}),),
-        problems=_REFUSED | {ProblemKind.TASK_ENDED},
+        problems=_REFUSED | {ProblemKind.TASK_ENDED, ProblemKind.TOKEN_FIXED},
     ),
     Call(
         method="POST",

@@ -41,6 +41,7 @@ STARTED: Final[Example] = {"request_id": "m2d3k03l", "task_id": TASK, "status": 
 STOP: Final[Example] = {"request_id": "2yui23k5"}
 STOPPED: Final[Example] = {"task_id": TASK, "status": "SUCCESS"}
 PAUSE: Final[Example] = {"request_id": "3kd0s2ma", "payload": {"pause": True}}
+USERS: Final[Example] = {"request_id": "5ra8d01c", "payload": {"users": ["user1"]}}
 STATUS: Final[Example] = {
     "task_id": TASK,
     "status": "PROCESSING",
