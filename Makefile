@@ -95,6 +95,7 @@ generate: $(READY)  ## the files that are generated from code
 	@$(BIN)/python docs/generate_alerts.py
 	@$(BIN)/python docs/generate_operator.py
 	@$(BIN)/python docs/generate_rest.py
+	@$(BIN)/python docs/generate_openapi.py
 	@PYTHONPATH=tests $(BIN)/python docs/generate_faults.py
 
 clean:  ## the virtual environment and caches in the checkout

@@ -154,6 +154,18 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             },
         ),
         Panel(
+            title="Places",
+            queries={
+                "taken": "sum(egress_operator_places_held{HERE})",
+                "waiting: {{reason}}": "sum by (reason) (egress_operator_places_waiting{HERE})",
+            },
+            text="Where a limit is set (docs/queue.md).",
+        ),
+        Panel(
+            title="Webhooks per minute",
+            queries={"{{outcome}}": f"60 * {_rate('egress_operator_webhook_tries_total', 'outcome')}"},
+        ),
+        Panel(
             title="Memory",
             queries={
                 "operator": "process_resident_memory_bytes{HERE} and on (namespace, pod) egress_operator_queue_depth",

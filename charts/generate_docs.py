@@ -19,6 +19,7 @@ _KEY: Final = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
 _HOLDERS: Final = {
     "operator": "operator, in every watched namespace",
     "gateway": "gateway, in `gateway.namespace`",
+    "gatewayWithTokenRefresh": "gateway with `gateway.tokenRefresh.enabled`, in `gateway.namespace`",
     "gatewayWithKubernetesAuth": "gateway with auth mode `kubernetes`, in `gateway.namespace`",
     "gatewayWithKubernetesAuthInTheCluster": "gateway with auth mode `kubernetes`, in the whole cluster",
     "uninstall": "uninstall Job, in every watched namespace, during `helm uninstall` alone",

@@ -22,9 +22,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from egress_operator.failures import RULES  # noqa: E402
 from egress_operator.metrics import Metrics  # noqa: E402
-from egress_operator.pod_state import WAITING  # noqa: E402
+from egress_operator.pod_state import WAITING, Patience  # noqa: E402
+from egress_operator.presets import BUILT_IN  # noqa: E402
+from egress_operator.refusals import REFUSALS  # noqa: E402
 from egress_operator.settings import Settings  # noqa: E402
 from support.operator_rows import ROWS  # noqa: E402
+from support.pod_cases import CASES  # noqa: E402
 
 PAGE = Path(__file__).parent / "operator.md"
 RIGHTS = ROOT / "charts" / "egress-operator" / "files" / "rights.yaml"
@@ -56,16 +59,45 @@ def failure_rows() -> list[str]:
     ]
 
 
+def refusal_rows() -> list[str]:
+    """Return the table of what it means that no Pod can be created."""
+    rows = ["| the API server says | reason | how long it is waited for |", "|---|---|---|"]
+    return rows + [
+        f"| {rule.name} | {rule.reason} | {(Patience.ENQUEUE if rule.passes else Patience.NONE).value} |"
+        for rule in REFUSALS
+    ]
+
+
+def case_rows() -> list[str]:
+    """Return the table of everything that happens to Pods."""
+    rows = ["| what has happened | in Kubernetes' words | reason | what follows |", "|---|---|---|---|"]
+    return rows + [f"| {c.what} | {c.words} | {c.reason} | {c.follows.value} |" for c in CASES]
+
+
 def setting_rows() -> list[str]:
     """Return the table of settings."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     return rows + [f"| `{name}` | {default} | {text} |" for name, default, text in _settings(Settings)]
 
 
+def preset_rows() -> list[str]:
+    """Return the table of the built-in presets."""
+    rows = ["| layout | up to | requests | limits |", "|---|---|---|---|"]
+    for preset in BUILT_IN:
+        picture = f"{preset.up_to.width}x{preset.up_to.height} at {preset.up_to.frame_rate}"
+        sizes = [
+            ", ".join(f"{name} {size}" for name, size in preset.resources[kind].items())
+            for kind in ("requests", "limits")
+        ]
+        rows.append(f"| {preset.layout} | {picture} | {' | '.join(sizes)} |")
+    return rows
+
+
 def metric_rows() -> list[str]:
     """Return the table of metrics."""
     metrics = Metrics()
     metrics.observe_queue(depth=lambda: 0, oldest=lambda: 0)
+    metrics.observe_webhooks(oldest=lambda: 0)
     rows = ["| metric | kind | meaning |", "|---|---|---|"]
     ours = [m for m in metrics.registry.collect() if m.name.startswith("egress_")]
     return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in ours]
@@ -84,8 +116,11 @@ TABLES = {
     "states": state_rows,
     "waiting": waiting_rows,
     "failures": failure_rows,
+    "refusals": refusal_rows,
+    "cases": case_rows,
     "rights": right_rows,
     "settings": setting_rows,
+    "presets": preset_rows,
     "metrics": metric_rows,
 }
 
@@ -127,10 +162,6 @@ def _default(name: str, default: Any) -> str:
         return "needed"
     if default is None or (not default and isinstance(default, str | list | dict)):
         return "empty"
-    if name == "resources":
-        return "<br>".join(
-            f"{kind}: {', '.join(f'{k} {v}' for k, v in sizes.items())}" for kind, sizes in default.items()
-        )
     return f"`{default}`"
 
 

@@ -14,10 +14,11 @@ from typing import Any
 from egress_api.rest import StartRequest
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.errors import ProblemKind
+from egress_gateway.history.settings import HistorySettings
 from egress_gateway.settings import Settings
 
 PAGE = Path(__file__).parent / "rest.md"
-_OBJECTS = {"auth": "mode `none`", "pages": "no rules"}
+_OBJECTS = {"auth": "mode `none`", "history": "none", "pages": "no rules"}
 """Defaults of settings that are JSON objects."""
 
 
@@ -62,6 +63,18 @@ def auth_rows() -> list[str]:
     return rows
 
 
+def history_rows() -> list[str]:
+    """Return the table of what stands in EGRESS_GATEWAY_HISTORY."""
+    rows = ["| In the object | Default | Meaning |", "|---|---|---|"]
+    defaults = HistorySettings().model_dump(mode="json", by_alias=True)
+    schema = HistorySettings.model_json_schema(by_alias=True)
+    for name, field in schema["properties"].items():
+        rows.append(
+            f"| `{name}` | `{json.dumps(defaults[name]).removesuffix('.0')}` | {field['description']} |"
+        )
+    return rows
+
+
 def rendered(page: str) -> str:
     """Return the page with its tables made anew."""
     tables = {
@@ -69,6 +82,7 @@ def rendered(page: str) -> str:
         "problems": problem_rows(),
         "settings": setting_rows(),
         "auth": auth_rows(),
+        "history": history_rows(),
     }
     for name, rows in tables.items():
         table = "\n".join(["", *rows, ""])

@@ -120,6 +120,12 @@ class ApiServer:
         self._end("kube-apiserver")
         self._start_api_server()
 
+    def restart_etcd(self) -> None:
+        """Start etcd anew on the same port with the same data; the API server finds its way back."""
+        self._end("etcd")
+        self._start_etcd()
+        wait_until("the API server is ready", self._ready, seconds=START_SECONDS, log=self.log)
+
     def user(self, name: str, *, groups: Iterable[str] = ()) -> Path:
         """Make a user (a client certificate) and give a kubeconfig; what it may do is for RBAC to say."""
         stem = self.folder / f"user-{secrets.token_hex(4)}"

@@ -20,11 +20,16 @@ ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 LAYOUT_LABEL: Final = f"{GROUP}/layout"
 """Of recorder Pods: the chart's NetworkPolicy for pages finds them by it."""
 
+KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+"""Of recorder Pods that go through a LocalQueue of Kueue's: it then gates them until there is quota."""
+
 REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 """On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
 
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 """On recorder Pods: "true" or "false", copied from spec.pause; the kubelet writes it into the file below."""
+USERS_ANNOTATION: Final = f"{GROUP}/users"
+"""The same for whom to record: spec.users with commas, empty for everyone."""
 STOP_ANNOTATION: Final = f"{GROUP}/stop"
 """The same for the end: "true" tells a recorder to end the recording and to stay until all of it is stored. A
 Pod that is deleted has its grace period alone."""
@@ -41,6 +46,7 @@ CONTROL_DIR: Final = "/run/egress/control"
 """What a running recorder is told: files that the kubelet keeps in step with the Pod's annotations."""
 PAUSE_FILE: Final = "pause"
 STOP_FILE: Final = "stop"
+USERS_FILE: Final = "users"
 SPOOL_DIR: Final = "/spool"
 SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 """Where a browser shares pictures between its processes: memory, with pages only."""

@@ -49,13 +49,27 @@ def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
         out["x-kubernetes-list-type"] = "atomic"
     if "properties" in node:
         out |= _object(node, definitions)
+    elif isinstance(node.get("additionalProperties"), dict):
+        out |= _map(node, definitions)
     return out
+
+
+def _map(node: Schema, definitions: dict[str, Schema]) -> Schema:
+    values = _structural(node["additionalProperties"], definitions)
+    shortest, longest = (node["propertyNames"][bound] for bound in ("minLength", "maxLength"))
+    # Lengths alone: how much an expression on a map's keys costs has no bound that the API server would take.
+    rule = {
+        "rule": f"self.all(key, size(key) >= {shortest} && size(key) <= {longest})",
+        "message": f"each key must be {shortest} to {longest} characters long",
+    }
+    return {"additionalProperties": values, "x-kubernetes-validations": [rule]}
 
 
 def _object(node: Schema, definitions: dict[str, Schema]) -> Schema:
     properties = {name: _structural(child, definitions) for name, child in node["properties"].items()}
-    for child in properties.values():
-        if child["type"] == "object" and "required" not in child:
+    for name, child in properties.items():
+        optional = "anyOf" in node["properties"][name]
+        if child["type"] == "object" and "required" not in child and not optional:
             # So that the defaults inside it are seen when the whole object is left out.
             child["default"] = {}
     required = {"required": node["required"]} if node.get("required") else {}
@@ -86,6 +100,7 @@ _COPIED: Final = (
     "minLength",
     "maxLength",
     "maxItems",
+    "maxProperties",
 )
 
 
@@ -135,6 +150,13 @@ def custom_resource_definition() -> dict[str, Any]:
                         _column("Files", ".status.filesTotal", kind="integer", about="Outputs so far."),
                         _column("Age", ".metadata.creationTimestamp", kind="date", about="Since creation."),
                         _column("Reason", ".status.reason", wide=True, about="Why it is there."),
+                        _column(
+                            "Position",
+                            ".status.queuePosition",
+                            kind="integer",
+                            wide=True,
+                            about="In the queue, while it waits.",
+                        ),
                         _column("Pod", ".status.podName", wide=True, about="The recorder Pod."),
                         _column("Node", ".status.nodeName", wide=True, about="Where the Pod runs."),
                         _column(

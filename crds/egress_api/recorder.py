@@ -4,6 +4,7 @@ Secrets are files: the access token in `TOKEN_DIR`, the store's credentials in `
 (each key of the Secret is a file, named as obstore names the option, such as aws_access_key_id).
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from pydantic import Field
@@ -11,7 +12,19 @@ from pydantic import Field
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
+from egress_api.status import Verdict
 
+_CLIENT_OPTIONS: Final = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "proxy_url",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "user_agent",
+    }
+)
+"""Options of obstore's HTTP client. It panics when they stand among the store's (0.12.1)."""
 UPLOAD_PATIENCE_SECONDS: Final = 3600
 """How long a recorder that nobody has killed tries to store the rest: its Pod must live for as long."""
 
@@ -34,6 +47,12 @@ class StoreConfig(Tolerant):
         description="Options of the store that are no secret, as obstore names them: endpoint, region, allow_http …",
     )
 
+    def options_with(self, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the options of the store, secret ones among them, and those of its HTTP client."""
+        options = {**self.options, **credentials}
+        client = {key: options.pop(key) for key in list(options) if key in _CLIENT_OPTIONS}
+        return options, client
+
 
 class RecorderConfig(Tolerant):
     """Everything one attempt needs to know."""
@@ -41,6 +60,7 @@ class RecorderConfig(Tolerant):
     task_id: str
     task_uid: str = Field(description="Tells our own objects in the store from another task's.")
     app_id: str
+    request_id: str | None = None
     namespace: str
     attempt: int = Field(ge=1)
     created_at: PreciseMoment
@@ -73,9 +93,11 @@ class RecorderConfig(Tolerant):
     finish_only: bool = Field(
         False, description="Record nothing: only close the playlist and manifest that earlier attempts left."
     )
+    verdict: Verdict | None = Field(None, description="With finish_only: how the task ends.")
     control_dir: str | None = Field(
         None,
-        description="Folder with the files `pause` and `stop` (true or false), which change while it records.",
+        description="Folder with the files `pause`, `stop` (true or false) and `users` (with commas), which change "
+        "while it records.",
     )
     spool_bytes: int = Field(
         2 << 30, gt=0, description="Size of the spool's volume: a recorder that overfills it is evicted."

@@ -4,7 +4,7 @@
 `frameRate` and `webGL` are not: that is the contract, not an oversight. What we add stands beside it.
 """
 
-from typing import Annotated, Any, Literal, Self, assert_never
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,16 +15,20 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
-from egress_api.pattern import MAX_PATTERN, check_pattern
+from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
+from egress_api.placement import Placement, Region, Zone
 from egress_api.spec import (
     Channel,
     EgressTaskSpec,
     Limits,
     PageUrl,
+    Priority,
+    QueueName,
     RequestId,
     SecretKeyRef,
     Users,
@@ -36,11 +40,35 @@ from egress_api.task import EgressTask
 
 AccessToken = Annotated[SecretStr, Field(min_length=10, max_length=2048)]
 
+NEEDED_FIELDS: Final = {Layout.FLAT: ("channel", "access_token"), Layout.FREESTYLE: ("url",)}
+"""Fields of a start's payload that a layout can't do without, as they stand in the body."""
+FOREIGN_FIELDS: Final = {
+    Layout.FLAT: ("url", "webGL", "start"),
+    Layout.FREESTYLE: ("channel", "access_token", "workerUid", "users"),
+}
+"""Fields that do not go with it."""
+
 
 class Body(BaseModel):
     """A frozen REST body in which an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class PlacementPayload(Body):
+    """Where to record. Labels of nodes and taints are for who writes the resource (`spec.placement`)."""
+
+    region: Region | None = Field(
+        None, description="The region to record in; {region} in names and folders is this one then."
+    )
+    zone: Zone | None = Field(None, description="The zone to record in.")
+
+    @classmethod
+    def of(cls, placement: Placement | None) -> Self | None:
+        """Return what a user is told of a task's placement; None where there is nothing to tell."""
+        if placement is None or (placement.region is None and placement.zone is None):
+            return None
+        return cls(region=placement.region, zone=placement.zone)
 
 
 class StartPayload(Body):
@@ -64,7 +92,9 @@ class StartPayload(Body):
         None, description="When the recording of the page begins; absent is {when: load}; with freestyle."
     )
     filename_pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
-        "recording", description="Name of the outputs; {date}, {time}, {region} and more are filled in."
+        "recording",
+        description="Name of the outputs; {date}, {time}, {region} and more are filled in.",
+        json_schema_extra={"pattern": PATTERN_REGEX},
     )
     format: OutputFormat = Field(OutputFormat.HLS, description="The container.")
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
@@ -77,6 +107,15 @@ class StartPayload(Body):
         alias="frozenPicture",
         description="What is shown of somebody whose picture stands still: black or dimmed; with flat.",
     )
+    priority: Priority = Field(
+        0, description="Of the tasks that wait for a place the highest is next; among equals the first come."
+    )
+    queue_name: QueueName | None = Field(
+        None, description="Kueue's LocalQueue for its recorder; absent is what the operator sets for the app."
+    )
+    placement: PlacementPayload | None = Field(
+        None, description="Where to record; absent is wherever the administrator lets recorders run."
+    )
     pause: bool = Field(False, description="Start paused: nothing is recorded until an update takes it back.")
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
 
@@ -87,28 +126,17 @@ class StartPayload(Body):
 
     @model_validator(mode="after")
     def _fields_of_the_layout(self) -> Self:
-        flat_only = ("channel", "access_token", "worker_uid", "users")
-        freestyle_only = ("url", "web_gl", "start")
-        needed: tuple[str, ...]
-        foreign: tuple[str, ...]
-        match self.layout:
-            case Layout.FLAT:
-                needed, foreign = ("channel", "access_token"), freestyle_only
-            case Layout.FREESTYLE:
-                needed, foreign = ("url",), flat_only
-            case _:
-                assert_never(self.layout)
-        problems = [(f, f"is needed with layout {self.layout}") for f in needed if getattr(self, f) is None]
-        problems += [
-            (f, f"does not go with layout {self.layout}") for f in foreign if getattr(self, f) is not None
-        ]
+        needed, foreign = NEEDED_FIELDS[self.layout], FOREIGN_FIELDS[self.layout]
+        given = {
+            field.alias or name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) is not None
+        }
+        problems = [(name, f"is needed with layout {self.layout}") for name in needed if name not in given]
+        problems += [(name, f"does not go with layout {self.layout}") for name in foreign if name in given]
         if problems:
-            raise FieldProblemsError([(self._wire_name(field), text) for field, text in problems])
+            raise FieldProblemsError(problems)
         return self
-
-    @classmethod
-    def _wire_name(cls, field: str) -> str:
-        return cls.model_fields[field].alias or field
 
 
 class FieldProblemsError(ValueError):
@@ -152,6 +180,9 @@ class StartRequest(Body):
             audio=asked.audio,
             access_token_secret_ref=SecretKeyRef(name=token_secret) if asked.access_token else None,
             frozen_picture=asked.frozen_picture,
+            priority=asked.priority,
+            queue_name=asked.queue_name,
+            placement=Placement(**asked.placement.model_dump()) if asked.placement else None,
             pause=asked.pause,
             limits=asked.limits,
         )
@@ -184,10 +215,33 @@ class DeleteRequest(Body):
     request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
 
 
-class UpdatePayload(Body):
-    """What is to change while it records."""
+_CHANGEABLE = ("pause", "users", "access_token")
 
-    pause: bool = Field(description="true: leave out what follows; false: go on in the same playlist.")
+
+def _given(name: str) -> JsonDict:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+class UpdatePayload(Body):
+    """What is to change while it records; a field that is absent changes nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_given(name) for name in _CHANGEABLE]})
+
+    pause: bool | None = Field(
+        None, description="true: leave out what follows; false: go on in the same playlist."
+    )
+    access_token: AccessToken | None = Field(
+        None, description="Another token to join the channel with, from the next time on; with flat."
+    )
+    users: Users | None = Field(
+        None, description="Whom to record from now on; empty records everyone; with flat."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if all(getattr(self, name) is None for name in _CHANGEABLE):
+            raise ValueError("must say what is to change: pause, users or access_token")
+        return self
 
 
 class UpdateRequest(Body):
@@ -216,6 +270,7 @@ class StatusPayload(Body):
     format: OutputFormat
     video: Video
     audio: Audio
+    placement: PlacementPayload | None = Field(None, description="Where it was asked to record, if it was.")
 
 
 def told_state(task: EgressTask) -> State:
@@ -240,6 +295,10 @@ class StatusAnswer(Body):
     created_at: PreciseMoment
     started_at: PreciseMoment | None = None
     stopped_at: PreciseMoment | None = None
+    queue_position: int | None = Field(
+        None,
+        description="Place in the queue, from 1, while it waits for one; up to half a minute old, or more.",
+    )
     pause: bool = Field(False, description="Whether a pause is asked for; reason says Paused once it is met.")
     page: PageStatus | None = Field(None, description="The page, with freestyle, once its browser runs.")
     gaps: list[Gap] = Field(
@@ -253,6 +312,9 @@ class StatusAnswer(Body):
         default_factory=list, description="The files with URI, size and duration."
     )
     manifest_uri: str | None = None
+    archived: Literal[True] | None = Field(
+        None, description="The task's resource is gone: this is what its manifest in the store tells."
+    )
 
     @classmethod
     def of(cls, task: EgressTask) -> Self:
@@ -276,12 +338,14 @@ class StatusAnswer(Body):
                 format=spec.format,
                 video=spec.video,
                 audio=spec.audio,
+                placement=PlacementPayload.of(spec.placement),
             ),
             reason=status.reason if heard else Reason.STOPPING,
             message=status.message if heard else f"the {wish} has been asked for",
             created_at=task.metadata.creation_timestamp,
             started_at=status.started_at,
             stopped_at=status.stopped_at,
+            queue_position=status.queue_position if heard else None,
             pause=spec.pause,
             page=status.page,
             gaps=list(status.gaps),

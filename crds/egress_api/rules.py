@@ -9,7 +9,7 @@ from typing import Final
 from egress_api.names import MAX_TASK_NAME
 from egress_api.spec import EgressTaskSpec
 
-MUTABLE_FIELDS: Final = frozenset({"pause", "stop"})
+MUTABLE_FIELDS: Final = frozenset({"pause", "priority", "stop", "users"})
 """Spec fields that may change after creation; a later feature opens more."""
 
 Rule = dict[str, str]
@@ -44,6 +44,12 @@ _SOURCE_RULES: Final[list[Rule]] = [
     },
 ]
 
+_PLACEMENT_RULE: Final[Rule] = {
+    "rule": "!has(self.placement) || !has(self.placement.tolerations)"
+    " || self.placement.tolerations.all(t, t.operator != 'Exists' || !has(t.value))",
+    "message": "a toleration in spec.placement with operator Exists takes no value",
+}
+
 _STOP_RULE: Final[Rule] = {
     "rule": "!oldSelf.stop || self.stop",
     "message": "spec.stop can't be taken back: start another task",
@@ -63,6 +69,7 @@ def spec_rules() -> list[Rule]:
     names = [info.alias or name for name, info in EgressTaskSpec.model_fields.items()]
     return [
         *_SOURCE_RULES,
+        _PLACEMENT_RULE,
         _STOP_RULE,
         *(_immutable(name) for name in names if name not in MUTABLE_FIELDS),
     ]

@@ -14,16 +14,10 @@ from egress_api.constants import TOKEN_KEY
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
-from egress_api.worded import Worded
+from egress_api.placement import Placement
+from egress_api.worded import LABEL_WORD, Worded
 
-AppId = Annotated[
-    str,
-    Worded(
-        r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
-        63,
-        "must be 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit at both ends",
-    ),
-]
+AppId = Annotated[str, LABEL_WORD]
 """Also a valid label value: tasks are found by it."""
 RequestId = Annotated[str, Worded(r"^[0-9a-zA-Z]{1,32}$", 32, "must be 1 to 32 letters and digits")]
 Channel = Annotated[
@@ -49,6 +43,15 @@ FilenamePattern = Annotated[
 ]
 WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
 Users = Annotated[list[User], Field(max_length=32)]
+QueueName = Annotated[
+    str,
+    Worded(
+        r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        63,
+        "must be the name of a LocalQueue: 1 to 63 small letters, digits or '-', with a letter or digit at both ends",
+    ),
+]
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
 SecretName = Annotated[
     str,
     Worded(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", 253, "must be the name of a Secret: a DNS subdomain"),
@@ -112,7 +115,8 @@ class EgressTaskSpec(Strict):
         description="The number under which the recorder joins the channel, where the source has numbers.",
     )
     users: Users = Field(
-        default_factory=list, description="Identities to record; empty records everyone in the channel."
+        default_factory=list,
+        description="Identities to record; empty records everyone in the channel. May be changed while it records.",
     )
     url: PageUrl | None = Field(None, description="The page to record, http or https; with layout freestyle.")
     web_gl: bool = Field(
@@ -141,11 +145,25 @@ class EgressTaskSpec(Strict):
         None, description="The Secret with the token that the recorder joins the channel with."
     )
     limits: Limits = Field(default_factory=Limits, description="Bounds after which the task ends by itself.")
+    placement: Placement | None = Field(
+        None,
+        description="Where the recorder may run; absent is wherever the administrator lets recorders run.",
+    )
     retry_limit: int = Field(
         2,
         ge=0,
         le=20,
         description="How many times a recorder that failed is started again in the same playlist.",
+    )
+    priority: Priority = Field(
+        0,
+        description="Where the operator limits how many tasks record at once, of those that wait the highest is next. It "
+        "may be changed while the task waits; a task that has begun is never stopped for another.",
+    )
+    queue_name: QueueName | None = Field(
+        None,
+        description="The Kueue LocalQueue, in the task's namespace, through which its recorder Pods go; without one, "
+        "the operator's settings may name the app's.",
     )
     pause: bool = Field(
         False,

@@ -37,6 +37,10 @@ class Reason(StrEnum):
     POD_STARTING = "PodStarting"
     UNSCHEDULABLE = "Unschedulable"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    QUEUE_FULL = "QueueFull"
+    APP_LIMIT_REACHED = "AppLimitReached"
+    START_RATE_LIMITED = "StartRateLimited"
+    QUEUE_GATED = "QueueGated"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word
     IMAGE_PULL_FAILED = "ImagePullFailed"
     RETRYING = "Retrying"
@@ -75,6 +79,7 @@ class Reason(StrEnum):
     OOM_KILLED = "OOMKilled"
     POD_DELETED = "PodDeleted"
     POD_EVICTED = "PodEvicted"
+    PREEMPTED = "Preempted"
     NODE_SHUTDOWN = "NodeShutdown"
     NODE_LOST = "NodeLost"
     POD_NAME_CONFLICT = "PodNameConflict"
@@ -83,6 +88,12 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     LAYOUT_NOT_SUPPORTED = "LayoutNotSupported"
     NOT_CONFIGURED = "NotConfigured"
+    PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
+
+
+WAITS_FOR_A_PLACE: Final = frozenset({Reason.QUEUE_FULL, Reason.APP_LIMIT_REACHED, Reason.START_RATE_LIMITED})
+"""Of an ENQUEUED task that has no recorder yet because the operator starts no more now: as many as may run at once
+do (QueueFull), or as many of its app (AppLimitReached), or as many as may begin in a second have begun."""
 
 
 class GapReason(StrEnum):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from egress_api.base import Moment, PreciseMoment, Tolerant
+from egress_api.outbox import WebhookStatus
 from egress_api.page import PageStatus
 from egress_api.states import ConditionStatus, ConditionType, GapReason, State
 
@@ -81,6 +82,13 @@ class EgressTaskStatus(Tolerant):
     attempt: int = Field(
         0, description="Number of the recorder Pod in use, from 1; 0 before the first.", ge=0
     )
+    queue_position: int | None = Field(
+        None,
+        description="While the task waits for a place, how many are before it and itself, from 1; with reason "
+        "AppLimitReached among its app's tasks, else among all whose apps may start. Written when it begins to wait "
+        "and renewed at most every 30 s, the first in the queue first: further behind it may be older.",
+        ge=1,
+    )
     free_restarts: int = Field(
         0,
         description="Attempts that the platform ended before recording began; not counted as retries.",
@@ -119,6 +127,9 @@ class EgressTaskStatus(Tolerant):
     )
     verdict: Verdict | None = Field(
         None, description="How the task will end, while a last recorder closes its playlist."
+    )
+    webhooks: WebhookStatus | None = Field(
+        None, description="Events for the app's webhook; absent where it has none."
     )
     conditions: list[Condition] = Field(
         default_factory=list, description="The aspects of the task.", max_length=16

@@ -47,3 +47,11 @@ class Worded:
         if len(value) > self.max_length or re.fullmatch(self.pattern, value) is None:
             raise PydanticCustomError("worded", "{sentence}", {"sentence": self.sentence})
         return value
+
+
+LABEL_WORD: Final = Worded(
+    r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
+    63,
+    "must be 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit at both ends",
+)
+"""The value of a label that is not empty; also a safe name for a folder."""

@@ -12,16 +12,19 @@ from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.events import Events
 from egress_gateway.health import Health
+from egress_gateway.history.history import History
 from egress_gateway.limits import Limits
 from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import deadline, observe
+from egress_gateway.openapi.site import Site
 from egress_gateway.pages import PageCheck
 from egress_gateway.polling import Polling
 from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
+from egress_gateway.token_secrets import TokenSecrets
 from egress_gateway.watch import TaskWatch
 from egress_gateway.wishes import Wishes
 
@@ -42,10 +45,17 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     health = Health(cache, watch, metrics=metrics)
     pages = PageCheck(settings.pages, resolve_seconds=settings.resolve_seconds, metrics=metrics)
     lookup = Lookup(cluster, cache)
+    token_secrets = TokenSecrets(cluster, refresh=settings.token_refresh)
+    history = (
+        History(settings.history, namespace=cluster.namespace, metrics=metrics)
+        if settings.history.url
+        else None
+    )
     routes = Routes(
-        Tasks(cluster, lookup, pages),
-        Wishes(cluster, lookup),
+        Tasks(cluster, lookup, pages, token_secrets),
+        Wishes(cluster, lookup, token_secrets),
         Polling(lookup, cache.changes, metrics=metrics),
+        history=history,
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )
@@ -58,7 +68,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
         client_max_size=settings.max_body_bytes,
     )
     events = Events(lookup, cache, metrics=metrics)
-    tables = (routes.table(), Listing(cache).table(), events.table(), health.table())
+    tables = (routes.table(), Listing(cache).table(), events.table(), Site().table(), health.table())
     app.add_routes(path for table in tables for path in table)
     app[HEALTH] = health
     app[CACHE] = cache

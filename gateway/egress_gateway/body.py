@@ -1,7 +1,8 @@
 """Reading a request's body: bytes in, a checked model out, a problem for everything else.
 
 JSON is read twice on purpose. Python's reader finds what pydantic's lets pass (NaN, a key that stands
-twice) and gives line and column; pydantic's strict mode then takes no "1280" for 1280.
+twice) and gives line and column; pydantic's strict mode then takes no "1280" for 1280. But 1280.0 and 1.28e3
+are 1280: JSON has one kind of number, and some languages write all of them with a point.
 """
 
 import asyncio
@@ -20,12 +21,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 UNREADABLE = (http_exceptions.HttpProcessingError, web.RequestPayloadError)
 """What aiohttp raises for a body that isn't as its headers say; their texts hold bytes of it."""
+_LARGEST_EXACT = 1 << 53
+"""Up to here a float is the very number that was written."""
 REQUEST_ID = re.compile(r"[0-9a-zA-Z]{1,32}")
 
 
 @dataclass(frozen=True)
 class JsonBody:
-    """A body that is a JSON object: as it was sent, and as Python reads it."""
+    """A body that is a JSON object: as it was sent, whole numbers apart, and as Python reads it."""
 
     text: str
     value: dict[str, Any]
@@ -83,8 +86,19 @@ def decode(content: bytes) -> JsonBody:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         _malformed(f"byte {error.start} is not UTF-8")
+    pointed: list[int] = []
+
+    def number(written: str) -> float:
+        read = float(written)
+        if not read.is_integer() or abs(read) > _LARGEST_EXACT:
+            return read
+        pointed.append(int(read))
+        return pointed[-1]
+
     try:
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
+        value = json.loads(text, parse_float=number, parse_constant=_no_constant, object_pairs_hook=_no_twins)
+        if pointed:
+            text = json.dumps(value)
     except json.JSONDecodeError as error:
         _malformed(f"line {error.lineno}, column {error.colno}: {error.msg}")
     except ValueError as error:

@@ -110,6 +110,10 @@ class Cluster:
         """Create a Secret; what comes back is not looked at."""
         await self._json("POST", self._secrets, body=resource)
 
+    async def replace_secret(self, name: str, resource: dict[str, Any]) -> None:
+        """Write a Secret anew, whole: a patch's answer would show what was there, this one shows what was sent."""
+        await self._json("PUT", f"{self._secrets}/{name}", body=resource)
+
     async def create_review(self, path: str, resource: dict[str, Any]) -> dict[str, Any]:
         """Ask the API server about a token or a right, and return its answer; nothing is stored."""
         return await self._json("POST", path, body=resource)

@@ -3,6 +3,7 @@
     GatewayError
     ├── ConfigError            the process can't start: what to set is in the text
     ├── ProblemError           becomes the answer of a request (problems.py)
+    ├── StoreError             the store can't be read
     └── ClusterError           the API server didn't do what it was asked to
         ├── ClusterRefusedError      it answered, and the answer was no
         └── ClusterUnreachableError  it didn't answer, or nothing that can be read
@@ -42,6 +43,7 @@ class ProblemKind(StrEnum):
     REQUEST_CONFLICT = "request-conflict"
     TASK_DELETING = "task-deleting"
     TASK_ENDED = "task-ended"
+    TOKEN_FIXED = "token-fixed"  # noqa: S105 - a word
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
@@ -49,6 +51,7 @@ class ProblemKind(StrEnum):
     INTERNAL = "internal"
     AUTH_UNAVAILABLE = "auth-unavailable"
     UNAVAILABLE = "unavailable"
+    STORE_UNAVAILABLE = "store-unavailable"
     QUOTA_EXCEEDED = "quota-exceeded"
     NOT_SET_UP = "not-set-up"
     HTTP = "http"
@@ -134,7 +137,12 @@ _KINDS = {
     ProblemKind.TASK_ENDED: (
         HTTPStatus.CONFLICT,
         "The task has ended or is to end",
-        "The task has ended or is to end; it can't be paused or go on any more.",
+        "The task has ended or is to end; it can't be paused, go on or be changed any more.",
+    ),
+    ProblemKind.TOKEN_FIXED: (
+        HTTPStatus.CONFLICT,
+        "The task's token can't be changed here",
+        "The token stands in a Secret that the gateway didn't make, or made before tokens could be changed.",
     ),
     ProblemKind.BODY_TOO_LARGE: (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -170,6 +178,11 @@ _KINDS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The cluster can't be asked just now",
         "The API server can't be reached or is too busy. Send the same request again.",
+    ),
+    ProblemKind.STORE_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The store can't be asked just now",
+        "The cluster has no such task; the store, which may tell of its recording, can't be read. Send the request again.",
     ),
     ProblemKind.QUOTA_EXCEEDED: (
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -215,6 +228,19 @@ class ProblemError(GatewayError):
         self.errors: list[FieldError | ParameterError] = list(errors)
         self.headers = dict(headers or {})
         self.status = status or kind.status
+
+
+class StoreError(GatewayError):
+    """The store can't be read; its words are for the log alone.
+
+    Args:
+        sentence: what happened, and what to do.
+        refused: whether the store said no: somebody has to change something first.
+    """
+
+    def __init__(self, sentence: str, *, refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.refused = refused
 
 
 class ClusterError(GatewayError):

@@ -73,6 +73,19 @@ def told(task: EgressTask) -> bytes:
     return dumped(StatusAnswer.of(task))
 
 
+def status_headers(version: str) -> dict[str, str]:
+    """Return the headers of a status of that version."""
+    # Whoever keeps an answer asks whether it still holds before showing it again.
+    return {"ETag": f'"{version}"', "Cache-Control": "no-cache, private"}
+
+
+def held_versions(request: web.Request) -> frozenset[str]:
+    """Return the versions that a caller holds; only reading can do without an answer (RFC 9110, 13.1.2)."""
+    if request.method not in {"GET", "HEAD"}:
+        return frozenset()
+    return frozenset(tag.value for tag in request.if_none_match or ())
+
+
 def json_answer(
     content: bytes, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> web.Response:

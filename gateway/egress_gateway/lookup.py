@@ -35,7 +35,7 @@ class Lookup:
         """
         task = self._cache.get(task_id) if self._cache.fresh else None
         # What can't be a name is never put into a path of the API server's.
-        if task is None and _NAME.fullmatch(task_id) and len(task_id) <= MAX_TASK_NAME:
+        if task is None and can_be_task(task_id):
             task = await self.named(task_id)
         return _own(task, app_id=app_id, task_id=task_id)
 
@@ -82,6 +82,11 @@ class Lookup:
     def forget(self, task: EgressTask) -> None:
         """Show a task no more that has been deleted just now."""
         self._cache.hide(task)
+
+
+def can_be_task(task_id: str) -> bool:
+    """Tell whether a task may have that name."""
+    return _NAME.fullmatch(task_id) is not None and len(task_id) <= MAX_TASK_NAME
 
 
 def not_found(app_id: str, task_id: str) -> ProblemError:

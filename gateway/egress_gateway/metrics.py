@@ -85,6 +85,12 @@ class Metrics:
             "Streams of events that were cut since their reader was too slow.",
             registry=self.registry,
         )
+        self.history_reads = Counter(
+            "egress_gateway_history_reads",
+            "Status calls about tasks that the cluster no longer has: found in the store, missing there, or failed.",
+            ("outcome",),
+            registry=self.registry,
+        )
         Info("egress_gateway_build", "The running version.", registry=self.registry).info(
             {"version": version("egress-operator")}
         )

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from egress_api.task import EgressTask
 from egress_gateway.changes import Changes
-from egress_gateway.exchange import json_answer, told
+from egress_gateway.exchange import held_versions, json_answer, status_headers, told
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
@@ -38,7 +38,7 @@ class Polling:
             ProblemError: when this app has no such task (any more), or nobody can tell.
         """
         wait = wait_of(request)
-        held = _held(request)
+        held = held_versions(request)
         task = await self._lookup.get(app_id=app_id, task_id=task_id)
         if wait and (not held or _holds(held, task)):
             task = await self._changed(request, task, seconds=wait)
@@ -69,12 +69,12 @@ class Polling:
 
 def status_answer(task: EgressTask, *, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """Return a task's status, with its ETag."""
-    return json_answer(told(task), status=status, headers=_headers(task))
+    return json_answer(told(task), status=status, headers=status_headers(version(task)))
 
 
 def not_modified(task: EgressTask) -> web.Response:
     """Return the answer for a caller who holds the status as it is."""
-    return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=_headers(task))
+    return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=status_headers(version(task)))
 
 
 def version(task: EgressTask) -> str:
@@ -92,18 +92,6 @@ def wait_of(request: web.Request) -> int:
     wait = query.one("wait", seconds(LONGEST_WAIT))
     query.check()
     return wait or 0
-
-
-def _headers(task: EgressTask) -> dict[str, str]:
-    # Whoever keeps an answer asks whether it still holds before showing it again.
-    return {"ETag": f'"{version(task)}"', "Cache-Control": "no-cache, private"}
-
-
-def _held(request: web.Request) -> frozenset[str]:
-    """Return the versions that a caller holds; only reading can do without an answer (RFC 9110, 13.1.2)."""
-    if request.method not in {"GET", "HEAD"}:
-        return frozenset()
-    return frozenset(tag.value for tag in request.if_none_match or ())
 
 
 def _holds(held: frozenset[str], task: EgressTask) -> bool:

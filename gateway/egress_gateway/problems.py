@@ -9,7 +9,7 @@ from egress_api.rest import Problem
 from egress_gateway.errors import ProblemError, ProblemKind
 
 CONTENT_TYPE = "application/problem+json"
-_TYPE_PREFIX = "urn:egress-operator:problem:"
+TYPE_PREFIX = "urn:egress-operator:problem:"
 
 
 def problem_response(error: ProblemError, *, instance: str, request_id: str) -> web.Response:
@@ -21,7 +21,7 @@ def problem_response(error: ProblemError, *, instance: str, request_id: str) -> 
         request_id: the id by which caller and log find each other.
     """
     problem = Problem(
-        type=_TYPE_PREFIX + error.kind,
+        type=TYPE_PREFIX + error.kind,
         title=error.kind.heading,
         status=error.status,
         detail=_sentence(error.detail),

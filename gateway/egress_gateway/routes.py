@@ -18,9 +18,11 @@ from egress_api.rest import (
     UpdateRequest,
 )
 from egress_api.states import State
+from egress_api.task import EgressTask
 from egress_gateway.body import JsonBody, parse
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of
+from egress_gateway.history.history import History
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
 from egress_gateway.polling import Polling, status_answer
@@ -34,11 +36,19 @@ class Routes:
     """The calls about one task: two forms of start, stop, update, delete, and two of status."""
 
     def __init__(
-        self, tasks: Tasks, wishes: Wishes, polling: Polling, *, metrics: Metrics, body_seconds: float
+        self,
+        tasks: Tasks,
+        wishes: Wishes,
+        polling: Polling,
+        *,
+        history: History | None,
+        metrics: Metrics,
+        body_seconds: float,
     ) -> None:
         self._tasks = tasks
         self._wishes = wishes
         self._polling = polling
+        self._history = history
         self._metrics = metrics
         self._body_seconds = body_seconds
 
@@ -87,7 +97,12 @@ class Routes:
         app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
             parse(StatusRequest, body)
-        return await self._polling.answer(request, app_id=app_id, task_id=task_id)
+        try:
+            return await self._polling.answer(request, app_id=app_id, task_id=task_id)
+        except ProblemError as problem:
+            if self._history is None or problem.kind is not ProblemKind.NOT_FOUND:
+                raise
+        return await self._history.answer(request, app_id=app_id, task_id=task_id)
 
     async def update(self, request: web.Request) -> web.Response:
         """Answer `PATCH /egress/v1/{app_id}/tasks/{task_id}` as the status call would."""
@@ -97,8 +112,14 @@ class Routes:
             raise ProblemError(
                 ProblemKind.INVALID_BODY, "the body is missing: an update is a JSON object, see docs/rest.md"
             )
-        asked = parse(UpdateRequest, body)
-        task = await self._wishes.pause(app_id=app_id, task_id=task_id, wanted=asked.payload.pause)
+        asked = parse(UpdateRequest, body).payload
+        task: EgressTask | None = None
+        # Both may be sent again: where the second fails, the caller sends both.
+        if asked.access_token is not None:
+            task = await self._wishes.renew_token(asked.access_token, app_id=app_id, task_id=task_id)
+        changes = asked.model_dump(include={"pause", "users"}, exclude_none=True)
+        if task is None or changes:
+            task = await self._wishes.change(changes, app_id=app_id, task_id=task_id)
         return status_answer(task)
 
     async def delete(self, request: web.Request) -> web.Response:

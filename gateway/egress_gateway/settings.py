@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
 from egress_gateway.auth.settings import AuthSettings
+from egress_gateway.history.settings import HistorySettings
 
 
 class LogLevel(StrEnum):
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         description="Where pages may reach, as JSON: {default: {allow, deny, ports}, apps: {APP: {allow, deny, ports}}}; "
         "the operator has the same.",
     )
+    history: HistorySettings = Field(
+        default_factory=HistorySettings,
+        description="The store that tells of tasks whose resource is gone, as JSON: {url, folder, region, options, …}; all of it "
+        "is below.",
+    )
     resolve_seconds: float = Field(
         3,
         gt=0,
@@ -81,6 +87,11 @@ class Settings(BaseSettings):
         60,
         gt=0,
         description="In which a start, stop or update is answered, body and API server included; then `503`.",
+    )
+    token_refresh: bool = Field(
+        False,
+        description="Whether an update may give a task another access token. It needs the right to `update` Secrets; "
+        "without it a task's Secret is never changed.",
     )
     starts_per_second: float = Field(
         0, ge=0, description="Starts that an app may make, counted by each gateway; 0 is no limit."

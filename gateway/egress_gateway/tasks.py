@@ -5,27 +5,17 @@ request made. The API server holds all state, so any number of gateways may do t
 is derived from its app_id and request_id, and "already exists" is the lock.
 """
 
-import base64
-import secrets
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
-
-from pydantic import SecretStr
 
 from egress_api.constants import (
-    API_VERSION,
     APP_LABEL,
-    KIND,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     REQUEST_DIGEST_ANNOTATION,
-    TASK_LABEL,
-    TOKEN_KEY,
 )
-from egress_api.names import task_name, token_secret_name
+from egress_api.names import task_name
 from egress_api.rest import StartRequest
-from egress_api.task import EgressTask, Metadata, task_resource
+from egress_api.task import EgressTask, task_resource
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import (
     ClusterError,
@@ -36,6 +26,7 @@ from egress_gateway.errors import (
 from egress_gateway.lookup import Lookup
 from egress_gateway.pages import PageCheck
 from egress_gateway.refusals import problem_of
+from egress_gateway.token_secrets import TokenSecrets, already_exists, new_secret_name
 
 
 @dataclass(frozen=True)
@@ -49,8 +40,11 @@ class Started:
 class Tasks:
     """Starts, in the gateway's namespace."""
 
-    def __init__(self, cluster: Cluster, lookup: Lookup, pages: PageCheck) -> None:
+    def __init__(
+        self, cluster: Cluster, lookup: Lookup, pages: PageCheck, token_secrets: TokenSecrets
+    ) -> None:
         self._cluster = cluster
+        self._token_secrets = token_secrets
         self._lookup = lookup
         self._pages = pages
 
@@ -71,11 +65,8 @@ class Tasks:
         name = task_name(app_id=app_id, request_id=request.request_id)
         if await self._refused(request, app_id=app_id, name=name, digest=digest):
             return Started(name, replayed=True)
-        # The suffix is new with every task: a Secret of that name can only be this task's, also while the
-        # one of a deleted task that had this name still waits to be collected.
-        secret = f"{token_secret_name(name)}-{secrets.token_hex(4)}"
         resource = task_resource(
-            request.to_spec(app_id=app_id, token_secret=secret),
+            request.to_spec(app_id=app_id, token_secret=new_secret_name(name)),
             name=name,
             namespace=self._cluster.namespace,
             labels={APP_LABEL: app_id, MANAGED_BY_LABEL: MANAGED_BY},
@@ -85,7 +76,7 @@ class Tasks:
         try:
             task = self._lookup.taken(await self._cluster.create_task(resource))
         except ClusterRefusedError as error:
-            if not _exists(error):
+            if not already_exists(error):
                 raise problem_of(error, deed="the task can't be created") from error
             task = await self._earlier(name, request_id=request.request_id, digest=digest)
             replayed = True
@@ -93,7 +84,7 @@ class Tasks:
             raise problem_of(error, deed="the task can't be created") from error
         token = request.payload.access_token
         if token is not None and not task.status.state.terminal:
-            await self._keep_token(task, token)
+            await self._token_secrets.keep(task, token)
         return Started(name, replayed=replayed)
 
     async def _refused(self, request: StartRequest, *, app_id: str, name: str, digest: str) -> bool:
@@ -135,59 +126,3 @@ class Tasks:
                 f"task {name} of request_id {request_id} is being deleted; take a new request_id for a new task",
             )
         return task
-
-    async def _keep_token(self, task: EgressTask, token: SecretStr) -> None:
-        wanted = task.spec.access_token_secret_ref
-        if wanted is None:
-            return
-        try:
-            await self._cluster.create_secret(token_secret(wanted.name, token, owner=task.metadata))
-        except ClusterRefusedError as error:
-            if _exists(error):
-                return
-            problem = problem_of(error, deed=f"task {task.metadata.name} can't be given its token")
-            # A policy may quote what it refuses, as it was sent: in base64.
-            problem.detail = _without(problem.detail, token)
-            raise problem from None
-        except ClusterError as error:
-            raise problem_of(error, deed=f"task {task.metadata.name} can't be given its token") from error
-
-
-def token_secret(name: str, token: SecretStr, *, owner: Metadata) -> dict[str, Any]:
-    """Return the Secret that holds a task's access token and goes away with the task."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "immutable": True,
-        "metadata": {
-            "name": name,
-            "namespace": owner.namespace,
-            "labels": {MANAGED_BY_LABEL: MANAGED_BY, TASK_LABEL: owner.name},
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": KIND,
-                    "name": owner.name,
-                    "uid": owner.uid,
-                    "controller": True,
-                    # True would need the right to change the task's finalizers.
-                    "blockOwnerDeletion": False,
-                }
-            ],
-        },
-        "data": {TOKEN_KEY: _base64(token)},
-    }
-
-
-def _base64(token: SecretStr) -> str:
-    return base64.b64encode(token.get_secret_value().encode()).decode()
-
-
-def _without(text: str, token: SecretStr) -> str:
-    return text.replace(token.get_secret_value(), "***").replace(_base64(token), "***")
-
-
-def _exists(error: ClusterRefusedError) -> bool:
-    # A full quota that is being counted is a 409, too.
-    return (error.code, error.reason) == (HTTPStatus.CONFLICT, "AlreadyExists")

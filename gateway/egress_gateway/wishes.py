@@ -1,7 +1,7 @@
-"""What a caller wishes of a task that is there: that it stops, that it pauses or goes on, that it is deleted.
+"""What a caller wishes of a task that is there: that it stops, pauses, records others, is deleted.
 
 In: an app, a task_id and the wish. Out: the wish in the task's spec, by a merge patch on the very task that
-was looked at, or its deletion; meeting it is the operator's.
+was looked at, in its Secret, or its deletion; meeting it is the operator's.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,13 +9,18 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from egress_api.constants import KIND
+from egress_api.media import Layout
+from egress_api.rest import FieldError
 from egress_api.states import State
 from egress_api.task import EgressTask
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemError, ProblemKind
 from egress_gateway.lookup import Lookup, not_found
 from egress_gateway.refusals import problem_of
+from egress_gateway.token_secrets import TokenSecrets
 
 _TRIES: Final = 5
 """To write one wish: others write the task too, above all the operator its status."""
@@ -24,11 +29,12 @@ Patch = dict[str, dict[str, Any]]
 
 
 class Wishes:
-    """Stop, pause, resume and delete."""
+    """Stop, pause, resume, other users, another token, and delete."""
 
-    def __init__(self, cluster: Cluster, lookup: Lookup) -> None:
+    def __init__(self, cluster: Cluster, lookup: Lookup, token_secrets: TokenSecrets) -> None:
         self._cluster = cluster
         self._lookup = lookup
+        self._token_secrets = token_secrets
 
     async def stop(self, *, app_id: str, task_id: str) -> None:
         """Ask for the task's end; asking again, or after the end, changes nothing.
@@ -45,25 +51,38 @@ class Wishes:
 
         await self._write(patch, app_id=app_id, task_id=task_id, deed="the stop can't be written down")
 
-    async def pause(self, *, app_id: str, task_id: str, wanted: bool) -> EgressTask:
-        """Ask for a pause, or for its end, and return the task with the wish in it.
+    async def change(self, changes: dict[str, Any], *, app_id: str, task_id: str) -> EgressTask:
+        """Ask for a pause or its end, or for other users, and return the task with the wish in it.
 
         Raises:
-            ProblemError: when this app has no such task, it has ended or is to end, or the wish can't be
-                written down.
+            ProblemError: when this app has no such task, it has ended or is to end, has no users, or the wish can't
+                be written down.
         """
 
         def patch(task: EgressTask) -> Patch:
             _check_goes_on(task)
+            _check_has(task, changes)
             # Sent also where the wish seems to stand there: only the API server knows whether another gateway
             # has taken it back, and it writes nothing where nothing changes.
             return {
                 "metadata": {"uid": task.metadata.uid, "resourceVersion": task.metadata.resource_version},
-                "spec": {"pause": wanted},
+                "spec": changes,
             }
 
-        deed = f"{'the pause' if wanted else 'the end of the pause'} can't be written down"
-        return await self._write(patch, app_id=app_id, task_id=task_id, deed=deed)
+        return await self._write(
+            patch, app_id=app_id, task_id=task_id, deed="the change can't be written down"
+        )
+
+    async def renew_token(self, token: SecretStr, *, app_id: str, task_id: str) -> EgressTask:
+        """Give the task another access token, and return the task; its recorder joins with it from then on.
+
+        Raises:
+            ProblemError: when this app has no such task, it has ended or is to end, or its token can't be changed.
+        """
+        task = await self._lookup.get(app_id=app_id, task_id=task_id)
+        _check_goes_on(task)
+        await self._token_secrets.renew(task, token)
+        return task
 
     async def delete(self, *, app_id: str, task_id: str) -> EgressTask:
         """Delete the task, and return it as it was last; its recorder ends as after a stop.
@@ -123,6 +142,13 @@ def _check_goes_on(task: EgressTask) -> None:
         return
     raise ProblemError(
         ProblemKind.TASK_ENDED,
-        f"task {task.metadata.name} {what}: it can't be paused or go on any more; start another task, with "
-        "another request_id",
+        f"task {task.metadata.name} {what}: it can't be paused, go on or be changed any more; start another task, "
+        "with another request_id",
     )
+
+
+def _check_has(task: EgressTask, changes: dict[str, Any]) -> None:
+    if "users" in changes and task.spec.layout is not Layout.FLAT:
+        sentence = f"does not go with layout {task.spec.layout}: task {task.metadata.name} has no users"
+        errors = [FieldError(pointer="/payload/users", detail=sentence)]
+        raise ProblemError(ProblemKind.INVALID_BODY, f"/payload/users: {sentence}", errors=errors)

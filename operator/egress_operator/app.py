@@ -6,11 +6,15 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+import aiohttp
 import kopf
 import structlog
+from kopf._cogs.clients.errors import APIError
+from kopf._cogs.clients.watching import WatchingError
 
 from egress_api.constants import RECORDER_PORT
 from egress_operator.cluster import Cluster
+from egress_operator.errors import ApiError
 from egress_operator.handlers import build_registry, kopf_settings
 from egress_operator.keys import TaskKey
 from egress_operator.live import LiveReports
@@ -19,9 +23,15 @@ from egress_operator.probes import ProbeServer, WatchHealth
 from egress_operator.reconciler import Reconciler
 from egress_operator.resync import Resync
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
+from egress_operator.webhooks.notices import Notices
+from egress_operator.webhooks.sender import Sender
 from egress_operator.workqueue import WorkQueue
 
 SHUTDOWN_SECONDS: Final = 10
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 15.0
+"""Before the operator begins anew; less than the time that a Pod has to end."""
 
 logger = structlog.get_logger(__name__)
 
@@ -39,11 +49,33 @@ async def run(
 ) -> None:
     """Run the operator until SIGTERM, SIGINT or `stop`.
 
+    kopf gives up where a list or a watch is answered with an error again and again (etcd away, rights taken for a
+    moment) or at once (410, 404 while the definition is made anew). Nothing is lost with it, so all begins anew:
+    sooner than a container would, whose restarts come later and later.
+
     Args:
         settings: the operator's.
         stop: ends it as a signal would.
         recorder_port: where recorders answer.
     """
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        began = time.monotonic()
+        try:
+            await _run(settings, stop=stop, recorder_port=recorder_port)
+        except (APIError, WatchingError, aiohttp.ClientError, TimeoutError) as error:
+            lasted = time.monotonic() - began
+            pause = FIRST_PAUSE_SECONDS if lasted > LONGEST_PAUSE_SECONDS else pause
+            logger.error("Watches failed, the operator begins anew", error=f"{error}", seconds=pause)  # noqa: TRY400 - no fault of the program
+        else:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for((stop or asyncio.Event()).wait(), pause)
+            return
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _run(settings: Settings, *, stop: asyncio.Event | None, recorder_port: int) -> None:
     metrics = Metrics()
     queue: WorkQueue[TaskKey] = WorkQueue()
     watch = WatchHealth(clock=time.monotonic)
@@ -56,9 +88,35 @@ async def run(
                 poll_seconds=settings.poll_seconds, ring=queue.add, metrics=metrics, port=recorder_port
             )
         )
-        reconciler = Reconciler(cluster=cluster, settings=settings, live=live, metrics=metrics, clock=utc_now)
+        turns = Turns(
+            settings.queue,
+            namespaces=settings.namespaces,
+            queue=queue,
+            metrics=metrics,
+            clock=utc_now,
+            monotonic=time.monotonic,
+        )
+        sender = await stack.enter_async_context(
+            Sender(settings.webhooks, ring=queue.add_after, metrics=metrics, clock=utc_now)
+        )
+        metrics.observe_webhooks(oldest=lambda: sender.oldest_seconds)
+        reconciler = Reconciler(
+            cluster=cluster,
+            settings=settings,
+            live=live,
+            turns=turns,
+            metrics=metrics,
+            clock=utc_now,
+            notices=Notices(settings.webhooks, sender=sender, clock=utc_now),
+        )
         resync = Resync(
-            cluster=cluster, settings=settings, queue=queue, watch=watch, metrics=metrics, clock=utc_now
+            cluster=cluster,
+            settings=settings,
+            queue=queue,
+            watch=watch,
+            turns=turns,
+            metrics=metrics,
+            clock=utc_now,
         )
         await stack.enter_async_context(
             ProbeServer(
@@ -79,24 +137,32 @@ async def run(
                 seconds=pause,
             )
 
+        def asks_for(error: Exception) -> float:
+            return error.retry_after if isinstance(error, ApiError) else 0.0
+
         background = [
-            asyncio.create_task(queue.work(reconciler.reconcile, on_error=failed), name=f"worker {number}")
+            asyncio.create_task(
+                queue.work(reconciler.reconcile, on_error=failed, asks_for=asks_for), name=f"worker {number}"
+            )
             for number in range(settings.workers)
         ]
         background.append(asyncio.create_task(resync.run(), name="resync"))
+        background.append(asyncio.create_task(turns.run(), name="turns"))
 
         async def end() -> None:
             queue.close()
             resync.close()
+            turns.close()
             _, late = await asyncio.wait(background, timeout=SHUTDOWN_SECONDS)
             for task in late:
                 task.cancel()
             await live.close()
+            await sender.close()
 
         stack.push_async_callback(end)
         logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)
         await kopf.operator(
-            registry=build_registry(queue=queue, watch=watch, end=end),
+            registry=build_registry(queue=queue, watch=watch, turns=turns, end=end),
             settings=kopf_settings(),
             namespaces=settings.namespaces,
             standalone=True,

@@ -31,6 +31,8 @@ from egress_operator.pod_state import PodView
 
 REQUEST_SECONDS: Final = 30
 PAGE: Final = 500
+LONGEST_WAIT_SECONDS: Final = 60.0
+"""What an API server that is busy may ask for; it asks for 1."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 
@@ -120,7 +122,7 @@ class Cluster:
         except ValueError:
             answer = {"message": raw[:200].decode(errors="replace")}
         if response.status >= HTTPStatus.BAD_REQUEST:
-            _raise(method, response.status, answer)
+            _raise(method, response.status, answer, retry_after=_seconds(response.headers.get("Retry-After")))
         return dict(answer)
 
     async def listed(
@@ -240,10 +242,10 @@ class Cluster:
         except NotFoundError:
             return
 
-    async def pod_events(self, pod: PodView, *, reason: str) -> list[dict[str, Any]]:
-        """Return the Events of a Pod that have this reason."""
+    async def pod_events(self, pod: PodView) -> list[dict[str, Any]]:
+        """Return the Events of a Pod: a few, each with a count."""
         path = f"/api/v1/namespaces/{pod.namespace}/events"
-        query = {"fieldSelector": f"involvedObject.uid={pod.uid},reason={reason}"}
+        query = {"fieldSelector": f"involvedObject.uid={pod.uid}"}
         return [event async for event in self.listed(path, query=query)]
 
     async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
@@ -251,7 +253,12 @@ class Cluster:
         await self.request("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body=event)
 
 
-def _raise(method: str, status: int, answer: dict[str, Any]) -> NoReturn:
+def _seconds(retry_after: str | None) -> float:
+    # It may also be a date, which an API server doesn't send.
+    return min(float(retry_after), LONGEST_WAIT_SECONDS) if retry_after and retry_after.isdecimal() else 0.0
+
+
+def _raise(method: str, status: int, answer: dict[str, Any], *, retry_after: float = 0) -> NoReturn:
     reason, message = answer.get("reason") or "", answer.get("message") or ""
     match status:
         case HTTPStatus.NOT_FOUND:
@@ -260,8 +267,9 @@ def _raise(method: str, status: int, answer: dict[str, Any]) -> NoReturn:
             kind = AlreadyExistsError if (method, reason) == ("POST", "AlreadyExists") else ConflictError
         case HTTPStatus.FORBIDDEN if "exceeded quota" in message:
             kind = QuotaExceededError
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.TOO_MANY_REQUESTS:
+        # Gone: a list whose next page is too old, to be read anew.
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.GONE:
             kind = UnavailableError
         case _:
             kind = UnavailableError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else RefusedError
-    raise kind(message, status=status, reason=reason)
+    raise kind(message, status=status, reason=reason, retry_after=retry_after)

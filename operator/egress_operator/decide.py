@@ -19,14 +19,24 @@ from egress_api.results import LiveReport
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.task import EgressTask
 from egress_operator.decision import CreatePod, Decision, DeleteTask, Facts, Refusal, TellPod
-from egress_operator.endings import attempt_ended, closing, conclude, overdue, stopped_between_pods
-from egress_operator.look import NAME_RETRY_SECONDS, QUOTA_RETRY_SECONDS, Look
+from egress_operator.endings import (
+    BACKOFF_LIMIT_SECONDS,
+    attempt_ended,
+    closing,
+    conclude,
+    overdue,
+    stopped_between_pods,
+)
+from egress_operator.look import NAME_RETRY_SECONDS, REFUSED_RETRY_SECONDS, Look
 from egress_operator.page_steps import blocked_page
+from egress_operator.placement import refused
 from egress_operator.pod_state import Blocked, Patience, PodView
 from egress_operator.pods import image_of
 from egress_operator.sentences import recording_sentence
 from egress_operator.settings import Settings
 from egress_operator.stopping import stop_recorder
+from egress_operator.waiting import take_turn, wait_for_turn
+from egress_operator.webhooks.outbox import owed
 
 MOUNT_CHECK_SECONDS: Final = 3
 
@@ -63,9 +73,19 @@ def _clean_up(look: Look) -> Decision:
     look.let_go(look.pod)
     look.let_go(look.facts.previous)
     ttl, ended = look.settings.ttl_seconds_after_finished, look.status.stopped_at
-    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl:
+    if ttl and ended is not None and (look.now - ended).total_seconds() >= ttl and not _untold(look, ended):
         look.actions.append(DeleteTask())
     return look.wait(None)
+
+
+def _untold(look: Look, ended: datetime) -> bool:
+    webhooks = look.status.webhooks
+    return owed(
+        pending=webhooks is not None and bool(webhooks.pending),
+        configured=look.settings.webhooks.of(look.task.spec.app_id) is not None,
+        stopped_at=ended,
+        now=look.now,
+    )
 
 
 def _abandoned(look: Look) -> Decision:
@@ -96,14 +116,19 @@ def _going_on(look: Look) -> Decision:
 
 def _begin(look: Look) -> Decision | None:
     spec, draft = look.task.spec, look.draft
-    draft.begin(source=spec.source, page=spec.layout is Layout.FREESTYLE)
+    if look.status.enqueued_at is None:
+        draft.begin(source=spec.source, page=spec.layout is Layout.FREESTYLE)
     fault = _fault_of_task(look)
     if fault is not None:
         reason, message = fault
         draft.condition(ConditionType.ACCEPTED, NO, reason, message)
         return look.end(State.FAILED, reason, message)
-    if not spec.stop and look.enqueue_seconds_left() > 0:
-        draft.set(attempt=1)
+    if spec.stop or look.enqueue_seconds_left() <= 0:
+        return None
+    turn = look.facts.turn
+    if turn is not None and not turn.granted:
+        return wait_for_turn(look, turn)
+    take_turn(look)
     return None
 
 
@@ -130,8 +155,9 @@ def _without_pod(look: Look) -> Decision:
     look.let_go(look.facts.previous)
     if look.facts.refusal is not None:
         return _refused(look, look.facts.refusal)
-    if status.retry_at is not None and status.retry_at > look.now:
-        wait = (status.retry_at - look.now).total_seconds()
+    wait = (status.retry_at - look.now).total_seconds() if status.retry_at is not None else 0.0
+    # No pause is longer: a clock that was put back would make one of it.
+    if 0 < wait <= BACKOFF_LIMIT_SECONDS:
         return look.wait(min(wait, look.seconds_to_deadline()))
     look.draft.set(retry_at=None, pod_name=pod_name(look.task.metadata.name, attempt=status.attempt))
     look.actions.append(CreatePod(attempt=status.attempt))
@@ -139,13 +165,11 @@ def _without_pod(look: Look) -> Decision:
 
 
 def _refused(look: Look, refusal: Refusal) -> Decision:
-    if not refusal.quota:
-        message = f"the API server refused the recorder's Pod: {refusal.message}"
-        return conclude(look, State.FAILED, Reason.ADMISSION_REFUSED, message)
-    message = f"no room in the namespace's quota: {refusal.message}"
-    look.draft.state(look.status.state, Reason.QUOTA_EXCEEDED, message)
-    look.draft.condition(ConditionType.POD_SCHEDULED, NO, Reason.QUOTA_EXCEEDED, message)
-    return look.wait(min(QUOTA_RETRY_SECONDS, look.seconds_to_deadline()))
+    if not refusal.passes:
+        return conclude(look, State.FAILED, refusal.reason, refusal.message)
+    look.draft.state(look.status.state, refusal.reason, refusal.message)
+    look.draft.condition(ConditionType.POD_SCHEDULED, NO, refusal.reason, refusal.message)
+    return look.wait(min(REFUSED_RETRY_SECONDS, look.seconds_to_deadline()))
 
 
 def _with_pod(look: Look, pod: PodView) -> Decision:
@@ -164,10 +188,13 @@ def _with_pod(look: Look, pod: PodView) -> Decision:
         return stop_recorder(look, pod, live=live)
     if pod.deleting:
         message = f"Pod {pod.name} is being deleted; the next attempt begins when it has ended"
-        draft.state(look.status.state, Reason.POD_DELETED, message)
+        why = Reason.PREEMPTED if pod.preempted else Reason.POD_DELETED
+        draft.state(look.status.state, why, message)
         return look.wait(look.look_again(pod))
     if pod.paused != spec.pause:
         look.actions.append(TellPod(pod=pod, paused=spec.pause))
+    if pod.users is not None and pod.users != tuple(spec.users):
+        look.actions.append(TellPod(pod=pod, users=tuple(spec.users)))
     if not pod.ready:
         return _not_ready(look, pod)
     message = recording_sentence(look.status, pod, spec, live=live, paused=paused)
@@ -225,7 +252,8 @@ def _fault_of_task(look: Look) -> tuple[Reason, str] | None:
             pass
         case _:
             assert_never(spec.layout)
-    return None
+    recorders = look.settings.recorder.node_selector
+    return refused(spec.placement, rules=look.settings.placement, recorders=recorders)
 
 
 def _patience_left(look: Look, pod: PodView, blocked: Blocked) -> float | None:

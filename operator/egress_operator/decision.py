@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from egress_api.results import LiveReport
+from egress_api.states import Reason
 from egress_api.status import EgressTaskStatus
 from egress_operator.pod_state import Blocked, PodView
 
@@ -27,6 +28,8 @@ class TellPod:
     pod: PodView
     paused: bool | None = None
     """Whether to leave out what comes."""
+    users: tuple[str, ...] | None = None
+    """Whom to record; empty is everyone."""
     stop_since: datetime | None = None
     """Now: it is to end, and to stay until everything is stored."""
 
@@ -56,10 +59,27 @@ Action = CreatePod | TellPod | ReleasePod | DeletePod | DeleteTask
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """The API server did not let a Pod be created, and would not next time either, or not before there is room."""
+    """The API server did not let a Pod be created."""
 
+    reason: Reason
     message: str
-    quota: bool
+    passes: bool
+    """Whether the same Pod may be taken later, with nothing changed on the task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Whether a task without an attempt may begin; with `news`, also where it stands."""
+
+    granted: bool
+    news: bool = False
+    """It is to be told where it stands: it has begun to wait, or the time has come to renew what it was told."""
+    reason: Reason = Reason.QUEUE_FULL
+    """Which limit it waits for."""
+    position: int = 1
+    of: int = 1
+    places: int = 0
+    """Taken, of those that the limit is on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +104,5 @@ class Facts:
     """Whether more has waited for the store, for a while, than does in any recording."""
     mount_problem: Blocked | None = None
     refusal: Refusal | None = None
+    turn: Turn | None = None
+    """Of a task without an attempt, where the operator limits how many may run; None is no limit."""

@@ -153,7 +153,9 @@ class Draft:
     def finish(self, state: State, reason: str, message: str, *, uploaded: bool) -> None:
         """End the task: a terminal state and every condition decided."""
         self.state(state, reason, message)
-        self.set(stopped_at=self._now, retry_at=None, observed_generation=self._generation)
+        self.set(
+            stopped_at=self._now, retry_at=None, queue_position=None, observed_generation=self._generation
+        )
         stopped = state is State.STOPPED
         for wanted, value in {
             ConditionType.RECORDING: False,

@@ -15,23 +15,28 @@ from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import MAX_MESSAGE, Verdict
 from egress_operator.decision import CreatePod, Decision
 from egress_operator.failures import KILLED, End, classify, exit_sentence, summary_of
-from egress_operator.look import NAME_RETRY_SECONDS, QUOTA_RETRY_SECONDS, Look
+from egress_operator.look import NAME_RETRY_SECONDS, REFUSED_RETRY_SECONDS, Look
 from egress_operator.pod_state import PodView
 
 FREE_RESTARTS: Final = 3
 CLOSING_SECONDS: Final = 300
 """For the recorder that only closes what others recorded: to get a node, to reach the store, to write two lists."""
 _LATE: Final = f"no recorder has done it in {CLOSING_SECONDS} s"
-_BACKOFF_LIMIT_SECONDS: Final = 60
+BACKOFF_LIMIT_SECONDS: Final = 60
 STEADY_SECONDS: Final = 10
 """An attempt that had recorded for so long is followed at once: each second of a pause would be lost."""
 _BLOCKING: Final = frozenset(
     {
         Reason.UNSCHEDULABLE,
         Reason.QUOTA_EXCEEDED,
+        Reason.QUEUE_FULL,
+        Reason.APP_LIMIT_REACHED,
+        Reason.START_RATE_LIMITED,
+        Reason.QUEUE_GATED,
         Reason.SECRET_MISSING,
         Reason.IMAGE_PULL_FAILED,
         Reason.CONFIG_ERROR,
+        Reason.ADMISSION_REFUSED,
     }
 )
 """What keeps a recorder away: these explain an end better than the time that was waited."""
@@ -39,7 +44,7 @@ _BLOCKING: Final = frozenset(
 
 def backoff_seconds(failures: int) -> int:
     """Return the pause before the attempt that follows that many failures: 1, 2, 4 … 60 s."""
-    return min(1 << max(failures - 1, 0), _BACKOFF_LIMIT_SECONDS)
+    return min(1 << max(failures - 1, 0), BACKOFF_LIMIT_SECONDS)
 
 
 # An attempt is over.
@@ -110,6 +115,9 @@ def _unfinished(look: Look, pod: PodView) -> str:
 def _next_attempt(look: Look, pod: PodView | None, end: End, *, free: bool, failures: int) -> Decision:
     status, draft, number = look.status, look.draft, look.status.attempt + 1
     delay = 0 if end.platform or _was_steady(look) else backoff_seconds(failures)
+    if end.refused:
+        # A scheduler that doesn't know yet what the node does would choose the same one, at once.
+        delay = backoff_seconds(status.attempt)
     message = f"attempt {status.attempt} ended ({end.reason}): {end.message}; attempt {number} follows"
     draft.state(status.state, Reason.RETRYING, message)
     draft.condition(ConditionType.RECORDING, ConditionStatus.FALSE, end.reason, end.message)
@@ -237,11 +245,10 @@ def _with_closing_pod(look: Look, verdict: Verdict, pod: PodView, *, left: float
 def _create_closing(look: Look, verdict: Verdict, *, left: float) -> Decision:
     look.let_go(look.facts.previous)
     refusal = look.facts.refusal
-    if refusal is not None and refusal.quota:
-        return look.wait(min(QUOTA_RETRY_SECONDS, left))
+    if refusal is not None and refusal.passes:
+        return look.wait(min(REFUSED_RETRY_SECONDS, left))
     if refusal is not None:
-        unclosed = f"the API server refused the recorder's Pod: {refusal.message}"
-        return _pronounce(look, verdict, unclosed=unclosed)
+        return _pronounce(look, verdict, unclosed=refusal.message)
     look.actions.append(CreatePod(attempt=look.status.attempt, finish_only=True))
     return look.wait(left)
 

@@ -10,7 +10,7 @@ OperatorError
     │   └── AlreadyExistsError    409 on a create
     ├── RefusedError              the request is at fault: the same again is refused again
     ├── QuotaExceededError        403 of a ResourceQuota: may pass later
-    └── UnavailableError          429, 5xx, no connection, no answer in time: try again
+    └── UnavailableError          410, 429, 5xx, no connection, no answer in time: try again
 """
 
 
@@ -37,13 +37,15 @@ class ApiError(OperatorError):
         status: HTTP status; 0 when there was no answer.
         reason: the API's own word, such as Forbidden; may be empty.
         message: the API's own sentence.
+        retry_after: seconds for which it asks to be left alone; 0 where it doesn't.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float = 0) -> None:
         super().__init__(f"{status or 'no answer'} {reason}: {message}".strip())
         self.status = status
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
 
 
 class NotFoundError(ApiError):

@@ -16,6 +16,7 @@ from egress_api.task import Metadata
 from egress_operator.figures import losses
 
 GAP_FOUND: Final = "GapFound"
+WEBHOOK_GIVEN_UP: Final = "WebhookGivenUp"
 _MAX_NOTE: Final = 1024
 _WARNINGS: Final = frozenset({State.FAILED, State.TIMEOUT})
 
@@ -44,6 +45,14 @@ def events_of(
         # Its name is its moment: two of one look must differ.
         later = now + timedelta(microseconds=len(events))
         event = _event(metadata, kind="Warning", reason=GAP_FOUND, action=GAP_FOUND, note=note, now=later)
+        events.append(event)
+    before = old.webhooks.given_up if old is not None and old.webhooks is not None else 0
+    if new.webhooks is not None and new.webhooks.given_up > before:
+        later = now + timedelta(microseconds=len(events))
+        word = WEBHOOK_GIVEN_UP
+        event = _event(
+            metadata, kind="Warning", reason=word, action=word, note=new.webhooks.message, now=later
+        )
         events.append(event)
     return events
 

@@ -41,6 +41,8 @@ class End:
     platform: bool = False
     """It was the cluster's doing: nothing is wrong with the task or the recorder."""
     retryable: bool = True
+    refused: bool = False
+    """Its node did not take it: another one may, or the same one in a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,20 @@ class _Rule:
     reason: Reason
     sentence: Callable[[PodView], str]
     platform: bool = True
+    refused: bool = False
+
+
+EXIT_WORDS: Final[dict[int, str]] = {
+    126: "its program can't be executed",
+    127: "its program was not found in the image",
+    132: "it met an instruction that the node's processor does not have",
+    134: "it aborted",
+    135: "it crashed: a bus error, often a full /dev/shm",
+    139: "it crashed: a segmentation fault",
+    143: "it was ended by SIGTERM before it was ready for one",
+    255: "the node or its container runtime was restarted, or the program gave up at once",
+}
+"""What an exit code that is none of the recorder's own says; its own are 0 (as it should) and 1 (its summary says why)."""
 
 
 def exit_sentence(pod: PodView) -> str:
@@ -60,7 +76,8 @@ def exit_sentence(pod: PodView) -> str:
     if end.exit_code == KILLED:
         # The end of its log has nothing to do with it.
         return "the recorder was killed (exit code 137) and left no summary"
-    code = f"{end.exit_code}{f' ({end.reason})' if end.reason and end.reason != 'Error' else ''}"
+    words = [word for word in (EXIT_WORDS.get(end.exit_code), end.reason) if word and word != "Error"]
+    code = f"{end.exit_code}" + (f" ({', '.join(words)})" if words else "")
     tail = " ".join(end.message.split())[-_TAIL:]
     return f"the recorder ended with exit code {code}" + (f": …{tail}" if tail else " and left no summary")
 
@@ -69,12 +86,37 @@ _REFUSED_BY_NODE: Final = frozenset(
     {
         "UnexpectedAdmissionError",
         "NodeAffinity",
-        "OutOfcpu",
-        "OutOfmemory",
-        "OutOfpods",
-        "OutOfephemeral-storage",
+        "NodeName",
+        "NodePorts",
+        "TaintToleration",
+        "TopologyAffinityError",
+        "AppArmor",
+        "SysctlForbidden",
+        "InvalidNodeInfo",
+        "PodOSNotSupported",
+        "PodOSSelectorNodeLabelDoesNotMatch",
+        "PodFeatureUnsupported",
+        "SupplementalGroupsPolicyNotSupported",
+        "InitContainerRestartPolicyForbidden",
+        "VolumeAttachmentLimitExceeded",
+        "UnexpectedPredicateFailureType",
+        "UnknownReason",
     }
 )
+_OUT_OF: Final = "OutOf"
+"""Followed by what the node has too little of: cpu, memory, pods, ephemeral-storage, or any extended resource."""
+_NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
+_LOST_CONTAINER: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
+_WRONG_ARCHITECTURE: Final = "exec format error"
+
+
+def _container_says(pod: PodView, reasons: frozenset[str]) -> bool:
+    return pod.container_end is not None and pod.container_end.reason in reasons
+
+
+def _words(pod: PodView) -> str:
+    return " ".join(pod.container_end.message.split())[-_TAIL:] if pod.container_end is not None else ""
+
 
 RULES: Final = (
     _Rule(
@@ -98,6 +140,12 @@ RULES: Final = (
         sentence=lambda pod: f"node {pod.node} was lost",
     ),
     _Rule(
+        name="preempted, or its quota withdrawn, by Kueue",
+        fits=lambda pod, _: pod.deleting and pod.preempted,
+        reason=Reason.PREEMPTED,
+        sentence=lambda pod: f"Kueue took the Pod's place away: {pod.preemption}",
+    ),
+    _Rule(
         name="evicted, drained or preempted",
         fits=lambda pod, _: pod.reason in {"Evicted", "Preempting"} or bool(pod.disruption),
         reason=Reason.POD_EVICTED,
@@ -105,17 +153,18 @@ RULES: Final = (
     ),
     _Rule(
         name="refused by its node",
-        fits=lambda pod, _: pod.reason in _REFUSED_BY_NODE,
+        fits=lambda pod, _: pod.reason in _REFUSED_BY_NODE or pod.reason.startswith(_OUT_OF),
         reason=Reason.POD_EVICTED,
         sentence=lambda pod: f"node {pod.node} refused the Pod: {pod.message or pod.reason}",
+        refused=True,
     ),
     _Rule(
         name="out of memory",
         fits=lambda pod, _: pod.container_end is not None and pod.container_end.reason == "OOMKilled",
         reason=Reason.OOM_KILLED,
         sentence=lambda _: (
-            "the recorder used more memory than its limit (recorder.resources.limits.memory, or for a page "
-            "recorder.web.resources.limits.memory)"
+            "the recorder used more memory than its limit (limits.memory of the preset in recorder.presets, or of "
+            "recorder.resources, or for a page of recorder.web.resources)"
         ),
         platform=False,
     ),
@@ -127,10 +176,42 @@ RULES: Final = (
         platform=False,
     ),
     _Rule(
+        name="made for another kind of processor",
+        fits=lambda pod, _: _WRONG_ARCHITECTURE in _words(pod),
+        reason=Reason.CONFIG_ERROR,
+        sentence=lambda pod: (
+            f"the recorder's image is not made for node {pod.node}'s processor (exec format error): choose nodes that "
+            "fit (recorder.nodeSelector) or an image for several"
+        ),
+        platform=False,
+    ),
+    _Rule(
+        name="its container could not be started",
+        fits=lambda pod, _: _container_says(pod, _NOT_STARTED),
+        reason=Reason.CONFIG_ERROR,
+        sentence=lambda pod: f"node {pod.node} could not start the recorder's container: …{_words(pod)}",
+        platform=False,
+    ),
+    _Rule(
         name="deleted by somebody",
         fits=lambda pod, _: pod.deleting,
         reason=Reason.POD_DELETED,
         sentence=lambda pod: f"Pod {pod.name} was deleted",
+    ),
+    _Rule(
+        name="its node no longer knows how it ended: the node or its container runtime was restarted",
+        fits=lambda pod, _: _container_says(pod, _LOST_CONTAINER),
+        reason=Reason.NODE_LOST,
+        sentence=lambda pod: f"node {pod.node} or its container runtime was restarted and lost the recorder",
+    ),
+    _Rule(
+        name="ended by its node before its container ran, for a reason that is not known here",
+        fits=lambda pod, _: pod.finished and pod.container_end is None and bool(pod.reason),
+        reason=Reason.POD_EVICTED,
+        sentence=lambda pod: (
+            f"node {pod.node} refused the Pod ({pod.reason}): {pod.message or 'it said no more'}"
+        ),
+        refused=True,
     ),
     _Rule(
         name="anything else",
@@ -182,4 +263,4 @@ def classify(pod: PodView | None, summary: TerminationSummary | None, *, now: da
         return End(
             reason=Reason.POD_DELETED, message="the recorder was stopped by somebody else", platform=True
         )
-    return End(reason=rule.reason, message=rule.sentence(pod), platform=rule.platform)
+    return End(reason=rule.reason, message=rule.sentence(pod), platform=rule.platform, refused=rule.refused)

@@ -23,6 +23,7 @@ from egress_operator.keys import TaskKey
 from egress_operator.no_diff import NoDiff
 from egress_operator.orphans import MANAGED_SELECTOR
 from egress_operator.probes import WatchHealth
+from egress_operator.turns import Turns
 from egress_operator.workqueue import WorkQueue
 
 POD_DELAY_SECONDS: Final = 0.1
@@ -51,18 +52,24 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.persistence.diffbase_storage = NoDiff()
-    settings.process.ultimate_exiting_timeout = 20
+    # It would kill a process that begins anew (app.py); one that hangs at its end is the kubelet's to kill.
+    settings.process.ultimate_exiting_timeout = None
     return settings
 
 
 def build_registry(
-    *, queue: WorkQueue[TaskKey], watch: WatchHealth, end: Callable[[], Awaitable[None]]
+    *,
+    queue: WorkQueue[TaskKey],
+    watch: WatchHealth,
+    turns: Turns,
+    end: Callable[[], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
     """Return the handlers; importing this module registers nothing.
 
     Args:
         queue: where doorbells put keys.
         watch: is told what the watches tell.
+        turns: is told of every task.
         end: is called when the watches have ended.
     """
     registry = kopf.OperatorRegistry()
@@ -79,8 +86,9 @@ def build_registry(
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
         meta = body.metadata
+        turns.seen(body, gone=type == "DELETED")
         if needs_a_look(body, event_type=type):
-            queue.add(TaskKey(meta["namespace"], meta["name"]))
+            queue.add_after(TaskKey(meta["namespace"], meta["name"]), turns.rests(body) or 0)
         watch.told(meta["uid"], meta["resourceVersion"])
 
     @kopf.on.event("", "v1", "pods", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=registry)

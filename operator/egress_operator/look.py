@@ -17,7 +17,7 @@ from egress_operator.pod_state import LOST_AFTER_SECONDS, PodView
 from egress_operator.settings import Settings
 
 NAME_RETRY_SECONDS: Final = 2
-QUOTA_RETRY_SECONDS: Final = 10
+REFUSED_RETRY_SECONDS: Final = 10
 _GIVEN_UP_SECONDS: Final = 1.0
 """Between two looks at a Pod whose node may be gone: its next attempt waits for nothing else."""
 

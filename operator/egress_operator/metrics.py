@@ -1,14 +1,15 @@
 """What the operator counts, for Prometheus. A registry of its own: two operators in one process don't meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from egress_api.states import TERMINAL_STATES, State
+from egress_api.states import TERMINAL_STATES, WAITS_FOR_A_PLACE, Reason, State
 
 _PREFIX: Final = "egress_operator"
+_WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 30, 60, 120, 300)
 
 
@@ -67,6 +68,56 @@ class Metrics:
         Info(f"{_PREFIX}_build", "The running version.", registry=self.registry).info(
             {"version": version("egress-operator")}
         )
+
+        self.places_granted = Counter(
+            f"{_PREFIX}_places_granted",
+            "Tasks whose turn has come, where a limit is set.",
+            registry=self.registry,
+        )
+        self.place_wait_seconds = Histogram(
+            f"{_PREFIX}_place_wait_seconds",
+            "From a task's creation to its turn, where a limit is set.",
+            buckets=_WAIT_BUCKETS,
+            registry=self.registry,
+        )
+        self._places_held = Gauge(
+            f"{_PREFIX}_places_held",
+            "Tasks that have a place, where a limit is set.",
+            registry=self.registry,
+        )
+        self._places_waiting = Gauge(
+            f"{_PREFIX}_places_waiting",
+            "Tasks that wait for a place, by the limit.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.webhook_tries = Counter(
+            f"{_PREFIX}_webhook_tries",
+            "Tries to deliver a webhook: delivered, failed or gone (410).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhooks_given_up = Counter(
+            f"{_PREFIX}_webhooks_given_up", "Webhooks that nobody took.", registry=self.registry
+        )
+
+    def observe_places(
+        self, *, held: Callable[[], float], waiting: Callable[[], Mapping[Reason, float]]
+    ) -> None:
+        """Have the places that are taken, and who waits for which limit, read whenever the metrics are."""
+        self._places_held.set_function(held)
+        for reason in sorted(WAITS_FOR_A_PLACE):
+            self._places_waiting.labels(reason).set_function(
+                lambda reason=reason: waiting().get(reason, 0)  # type: ignore[misc]
+            )
+
+    def observe_webhooks(self, *, oldest: Callable[[], float]) -> None:
+        """Have the age of the oldest webhook read whenever the metrics are."""
+        Gauge(
+            f"{_PREFIX}_webhook_oldest_seconds",
+            "Age of the oldest webhook that waits to be delivered.",
+            registry=self.registry,
+        ).set_function(oldest)
 
     def observe_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Have the queue's depth and oldest age read whenever the metrics are."""

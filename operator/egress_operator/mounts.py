@@ -12,6 +12,7 @@ from egress_api.states import Reason
 from egress_operator.pod_state import Blocked
 
 FAILED_MOUNT: Final = "FailedMount"
+FAILED_ATTACH: Final = "FailedAttachVolume"
 FAILED_SANDBOX: Final = "FailedCreatePodSandBox"
 """Also where a node's runtime has no user namespaces (hostUsers: false) or no such runtime class."""
 _NO_SECRET: Final = re.compile(r'secret "([^"]+)" not found')
@@ -22,7 +23,7 @@ def mount_problem(events: Iterable[dict[str, Any]]) -> Blocked | None:
     """Return what the latest of these Events says, or None when there is none.
 
     Args:
-        events: of one Pod, in any order.
+        events: of one Pod, all of them, in any order.
     """
     events = list(events)
     sandbox = sorted((e for e in events if e.get("reason") == FAILED_SANDBOX), key=_moment)
@@ -41,6 +42,11 @@ def mount_problem(events: Iterable[dict[str, Any]]) -> Blocked | None:
         if key is not None:
             message = f"the Secret has no key {key.group(1)}"
             return Blocked(reason=Reason.SECRET_MISSING, message=message)
+    # What isn't attached can't be mounted, which the kubelet then says, too.
+    attach = sorted((e for e in events if e.get("reason") == FAILED_ATTACH), key=_moment)
+    if attach:
+        message = f"a volume can't be attached to the node: {_text(attach[-1])}"
+        return Blocked(reason=Reason.CONFIG_ERROR, message=message)
     if not found:
         return None
     return Blocked(reason=Reason.CONFIG_ERROR, message=f"a volume can't be mounted: {_text(found[-1])}")

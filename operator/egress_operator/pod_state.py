@@ -19,9 +19,11 @@ from egress_api.constants import (
     RESULTS_FINALIZER,
     STOP_ANNOTATION,
     STOP_SINCE_ANNOTATION,
+    USERS_ANNOTATION,
 )
 from egress_api.states import Reason
 
+KUEUE_GATE: Final = "kueue.x-k8s.io/admission"
 LOST_AFTER_SECONDS: Final = 60
 """After its grace period a deleted Pod that never reported its end is taken for lost with its node."""
 SILENT_SECONDS: Final = 5.0
@@ -61,12 +63,18 @@ WAITING: Final[dict[str, tuple[Reason, Patience, str]]] = {
     "CreateContainerConfigError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be configured"),
     "CreateContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be created"),
     "RunContainerError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container can't be run"),
+    "PreCreateHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the node can't prepare the container"),
+    "PreStartHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the node can't prepare the container"),
+    "PostStartHookError": (Reason.CONFIG_ERROR, Patience.IMAGE, "the container's own start hook failed"),
 }
 """The kubelet's word for why a container waits → our reason, how long it may, and the sentence's beginning.
 
 ErrImagePull alone is not the end of patience: one failed pull on a slow registry is retried by the kubelet,
 which says ImagePullBackOff once it has failed again.
 """
+
+
+_PREPARED: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -104,6 +112,8 @@ class PodView:
     finalizers: tuple[str, ...] = ()
     paused: bool = False
     """Whether its recorder is told to leave out what comes."""
+    users: tuple[str, ...] | None = None
+    """Whom its recorder is told to record, empty for everyone; None in a Pod that an older operator made."""
     can_be_told_to_stop: bool = False
     """Whether its control volume holds that, too: not in a Pod that an older operator made."""
     told_to_stop: bool = False
@@ -122,6 +132,10 @@ class PodView:
     ready_at: datetime | None = None
     disruption: str = ""
     """Reason of the DisruptionTarget condition: why the platform wants the Pod away."""
+    preemption: str = ""
+    """What Kueue says when it deletes the Pod: its condition TerminationTarget."""
+    gates: tuple[str, ...] = ()
+    """Names of what keeps the scheduler from looking at it."""
     sandbox_ready: bool = False
     """Its volumes are mounted and its network is there: PodReadyToStartContainers."""
     waiting: str = ""
@@ -141,6 +155,7 @@ class PodView:
         state = container.get("state") or {}
         waiting, terminated = state.get("waiting") or {}, state.get("terminated")
         disruption = conditions.get("DisruptionTarget", {})
+        target = conditions.get("TerminationTarget", {})
         return cls(
             name=meta["name"],
             namespace=meta["namespace"],
@@ -150,6 +165,7 @@ class PodView:
             managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             finalizers=tuple(meta.get("finalizers") or ()),
             paused=annotations.get(PAUSE_ANNOTATION) == "true",
+            users=_users(annotations.get(USERS_ANNOTATION)),
             can_be_told_to_stop=STOP_ANNOTATION in annotations,
             told_to_stop=annotations.get(STOP_ANNOTATION) == "true",
             told_to_stop_at=_time_if_any(annotations.get(STOP_SINCE_ANNOTATION)),
@@ -161,12 +177,14 @@ class PodView:
             ip=status.get("podIP"),
             scheduled=scheduled.get("status") == "True",
             scheduled_at=parse_time(scheduled.get("lastTransitionTime")),
-            unschedulable=scheduled.get("message", "")
-            if scheduled.get("reason") == "Unschedulable"
-            else None,
+            unschedulable=_unschedulable(scheduled),
             ready=ready.get("status") == "True",
             ready_at=parse_time(ready.get("lastTransitionTime")),
             disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+            preemption=target.get("message") or target.get("reason") or "Kueue gave no reason"
+            if target.get("status") == "True"
+            else "",
+            gates=tuple(gate["name"] for gate in (pod.get("spec") or {}).get("schedulingGates") or ()),
             sandbox_ready=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
             waiting=waiting.get("reason") or "",
             waiting_message=waiting.get("message") or "",
@@ -193,6 +211,11 @@ class PodView:
     def finished(self) -> bool:
         """True when the kubelet has said that nothing of it runs any more."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def preempted(self) -> bool:
+        """True once Kueue takes its place away."""
+        return bool(self.preemption)
 
     @property
     def given_up(self) -> bool:
@@ -236,20 +259,28 @@ class PodView:
             self.node is not None
             and self.phase == "Pending"
             and not self.sandbox_ready
-            and self.waiting in {"", "ContainerCreating"}
+            and self.waiting in _PREPARED
         )
 
     def blocked(self) -> Blocked:
         """Return what keeps a Pod that is not Ready from recording."""
+        if self.gates:
+            return Blocked(reason=Reason.QUEUE_GATED, message=_gate_sentence(self.gates))
         if self.unschedulable is not None:
             return Blocked(
                 reason=Reason.UNSCHEDULABLE,
                 message=f"no node can take the recorder: {self.unschedulable or 'no reason given'}",
             )
+        return self._preparing()
+
+    def _preparing(self) -> Blocked:
         if self.waiting in WAITING:
             reason, patience, sentence = WAITING[self.waiting]
             detail = f": {self.waiting_message}" if self.waiting_message else ""
             return Blocked(reason=reason, message=f"{sentence}{detail}", patience=patience)
+        if self.waiting not in _PREPARED:
+            detail = f": {self.waiting_message}" if self.waiting_message else ""
+            return Blocked(reason=Reason.POD_PENDING, message=f"the container waits ({self.waiting}){detail}")
         if self.phase == "Running":
             return Blocked(reason=Reason.POD_STARTING, message="the recorder is joining its source")
         if self.node is None:
@@ -257,6 +288,21 @@ class PodView:
         return Blocked(
             reason=Reason.POD_PENDING, message=f"node {self.node} is getting the recorder's Pod ready"
         )
+
+
+def _unschedulable(scheduled: dict[str, Any]) -> str | None:
+    """Return why no node has taken a Pod, in the scheduler's words; None when nothing keeps it."""
+    if scheduled.get("status") != "False":
+        return None
+    # Unschedulable says it all; SchedulerError and the like are words that a person can look up.
+    reason, message = scheduled.get("reason") or "", scheduled.get("message") or ""
+    return message if reason in {"Unschedulable", ""} else f"{reason}{f': {message}' if message else ''}"
+
+
+def _gate_sentence(gates: tuple[str, ...]) -> str:
+    if KUEUE_GATE in gates:
+        return "Kueue holds the recorder's Pod back until its queue has room"
+    return f"scheduling gates keep the recorder's Pod from a node: {', '.join(gates)}"
 
 
 def _owner_uid(meta: dict[str, Any]) -> str | None:
@@ -269,3 +315,7 @@ def _owner_uid(meta: dict[str, Any]) -> str | None:
         ),
         None,
     )
+
+
+def _users(annotation: str | None) -> tuple[str, ...] | None:
+    return None if annotation is None else tuple(user for user in annotation.split(",") if user)

@@ -15,6 +15,7 @@ from egress_api.constants import (
     ATTEMPT_LABEL,
     CONTROL_DIR,
     KIND,
+    KUEUE_QUEUE_LABEL,
     LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -35,12 +36,17 @@ from egress_api.constants import (
     TERMINATION_LOG,
     TOKEN_DIR,
     TOKEN_KEY,
+    USERS_ANNOTATION,
+    USERS_FILE,
 )
+from egress_api.folder import task_folder
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
 from egress_api.recorder import UPLOAD_PATIENCE_SECONDS, RecorderConfig, StoreConfig
 from egress_api.task import EgressTask
+from egress_operator.placement import node_selector, region_of, tolerations
+from egress_operator.presets import resources_for
 from egress_operator.settings import RecorderSettings, Settings
 
 USER_ID: Final = 10001
@@ -49,6 +55,11 @@ DEADLINE_MARGIN_SECONDS: Final = 300
 BROWSER_START_SECONDS: Final = 30
 """Display, sound and browser, on a cold and busy node, before a page's own time begins."""
 NODE_TOLERATION_SECONDS: Final = 5
+_DO_NOT_DISRUPT: Final = {
+    # Each move costs a recording some seconds: nodes that hold one are not to be scaled away under it.
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
 _TMP_SIZE: Final = "512Mi"
 _SECRET_MODE: Final = 0o440
 
@@ -61,13 +72,14 @@ def image_of(layout: Layout, settings: Settings) -> str:
 
 def store_folder(task: EgressTask, settings: Settings) -> str:
     """Return the URL of the task's folder in the store, ending with a slash."""
-    folder = settings.store.folder.format(
+    folder = task_folder(
+        settings.store.folder,
         app_id=task.spec.app_id,
         task_id=task.metadata.name,
-        region=settings.region,
+        region=region_of(task.spec.placement, default=settings.region),
         namespace=task.metadata.namespace,
     )
-    return f"{settings.store.url.rstrip('/')}/{folder.strip('/')}/"
+    return f"{settings.store.url.rstrip('/')}/{folder}/"
 
 
 def recorder_config(
@@ -80,7 +92,7 @@ def recorder_config(
         spec.filename_pattern,
         moment=meta.creation_timestamp,
         values={
-            "region": settings.region,
+            "region": region_of(spec.placement, default=settings.region),
             "app_id": spec.app_id,
             "channel": spec.channel or page_host or spec.layout,
             "task_id": meta.name,
@@ -91,6 +103,7 @@ def recorder_config(
         task_id=meta.name,
         task_uid=meta.uid,
         app_id=spec.app_id,
+        request_id=spec.request_id,
         namespace=meta.namespace,
         attempt=attempt,
         created_at=meta.creation_timestamp,
@@ -117,6 +130,7 @@ def recorder_config(
         max_bytes=spec.limits.max_bytes,
         join_timeout_seconds=_join_seconds(task, settings),
         finish_only=finish_only,
+        verdict=task.status.verdict if finish_only else None,
         control_dir=CONTROL_DIR,
         spool_bytes=quantity_bytes(settings.recorder.spool_size),
         finalize_seconds=settings.recorder.grace_seconds,
@@ -137,14 +151,19 @@ def quantity_bytes(quantity: str) -> int:
 _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
-def wishes(*, paused: bool | None = None, stop_since: datetime | None = None) -> dict[str, str]:
+def wishes(
+    *, paused: bool | None = None, users: tuple[str, ...] | None = None, stop_since: datetime | None = None
+) -> dict[str, str]:
     """Return the annotations that tell a running recorder something; the kubelet writes them into its files.
 
     Args:
         paused: whether to leave out what comes.
+        users: whom to record; empty is everyone.
         stop_since: when it was told to end and to stay until everything is stored.
     """
     told = {} if paused is None else {PAUSE_ANNOTATION: "true" if paused else "false"}
+    if users is not None:
+        told |= {USERS_ANNOTATION: ",".join(users)}
     if stop_since is not None:
         told |= {STOP_ANNOTATION: "true", STOP_SINCE_ANNOTATION: stop_since.isoformat()}
     return told
@@ -163,6 +182,7 @@ def build_pod(
     """
     meta, recorder, limits = task.metadata, settings.recorder, task.spec.limits
     page = task.spec.layout is Layout.FREESTYLE
+    placement, rules = task.spec.placement, settings.placement
     config = recorder_config(task, attempt=attempt, settings=settings, finish_only=finish_only)
     volumes, mounts = _volumes(task, settings, with_token=not finish_only)
     spec: dict[str, Any] = {
@@ -184,7 +204,10 @@ def build_pod(
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": _seccomp_profile(task.spec.layout, recorder),
         },
-        "tolerations": [*_node_tolerations(), *recorder.tolerations],
+        "tolerations": [
+            *_node_tolerations(),
+            *tolerations(placement, rules=rules, recorders=recorder.tolerations),
+        ],
         "containers": [
             {
                 "name": RECORDER_CONTAINER,
@@ -197,7 +220,12 @@ def build_pod(
                     }
                 ],
                 "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
-                "resources": recorder.web.resources if page else recorder.resources,
+                "resources": resources_for(
+                    task.spec.layout,
+                    None if finish_only else task.spec.video,
+                    presets=recorder.presets,
+                    fixed=recorder.web.resources if page else recorder.resources,
+                ),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -219,7 +247,7 @@ def build_pod(
         "serviceAccountName": recorder.service_account_name,
         "priorityClassName": recorder.priority_class_name,
         "runtimeClassName": recorder.runtime_class_name,
-        "nodeSelector": recorder.node_selector,
+        "nodeSelector": node_selector(placement, rules=rules, recorders=recorder.node_selector),
         "affinity": recorder.affinity,
         "imagePullSecrets": [{"name": name} for name in recorder.image_pull_secrets],
     }
@@ -241,14 +269,13 @@ def build_pod(
                 TASK_UID_LABEL: meta.uid,
                 ATTEMPT_LABEL: str(attempt),
                 LAYOUT_LABEL: task.spec.layout.value,
+                **_queue_label(task, settings, finish_only=finish_only),
             },
             "annotations": {
                 **recorder.annotations,
-                # A recording can't be moved: nodes that hold one are not to be scaled away under it.
-                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-                "karpenter.sh/do-not-disrupt": "true",
+                **(_DO_NOT_DISRUPT if recorder.do_not_disrupt else {}),
                 STOP_ANNOTATION: "false",
-                **wishes(paused=task.spec.pause),
+                **wishes(paused=task.spec.pause, users=tuple(task.spec.users)),
             },
             "finalizers": [RESULTS_FINALIZER],
             "ownerReferences": [
@@ -264,6 +291,12 @@ def build_pod(
         },
         "spec": spec,
     }
+
+
+def _queue_label(task: EgressTask, settings: Settings, *, finish_only: bool) -> dict[str, str]:
+    queue = settings.queue.queue_of(task.spec.app_id, asked=task.spec.queue_name)
+    # Who only closes a playlist has a few minutes, and no time to queue.
+    return {KUEUE_QUEUE_LABEL: queue} if queue and not finish_only else {}
 
 
 def _seccomp_profile(layout: Layout, recorder: RecorderSettings) -> dict[str, str]:
@@ -298,7 +331,11 @@ def _volumes(
         spool["medium"] = settings.recorder.spool_medium
     control = [
         {"path": file, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
-        for file, annotation in ((PAUSE_FILE, PAUSE_ANNOTATION), (STOP_FILE, STOP_ANNOTATION))
+        for file, annotation in (
+            (PAUSE_FILE, PAUSE_ANNOTATION),
+            (STOP_FILE, STOP_ANNOTATION),
+            (USERS_FILE, USERS_ANNOTATION),
+        )
     ]
     volumes: list[dict[str, Any]] = [
         {"name": "spool", "emptyDir": spool},

@@ -33,15 +33,18 @@ from egress_operator.decision import (
     TellPod,
 )
 from egress_operator.draft import Draft, status_patch
-from egress_operator.errors import ApiError, ConflictError, QuotaExceededError, RefusedError
+from egress_operator.errors import ApiError, ConflictError, RefusedError
 from egress_operator.events import events_of, worth_an_event
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
-from egress_operator.mounts import FAILED_MOUNT, FAILED_SANDBOX, mount_problem
+from egress_operator.mounts import mount_problem
 from egress_operator.orphans import let_go, pods_of
 from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
+from egress_operator.refusals import refusal_of
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
+from egress_operator.webhooks.notices import Notices
 
 ROUNDS: Final = 4
 """Looks in one go, when what was read has been overtaken; then the queue's pauses take over."""
@@ -108,12 +111,16 @@ class Reconciler:
         cluster: Cluster,
         settings: Settings,
         live: LiveSource,
+        turns: Turns,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        notices: Notices | None = None,
     ) -> None:
+        self._notices = notices
         self._cluster = cluster
         self._settings = settings
         self._live = live
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
 
@@ -141,18 +148,28 @@ class Reconciler:
         raw = await self._cluster.task(*key)
         if raw is None:
             self._live.drop(key)
+            if self._notices is not None:
+                self._notices.gone(key)
+            self._turns.drop(key)
             return await self._orphans(key)
         try:
             task = EgressTask.from_resource(raw)
         except ValidationError as error:
             await self._invalid(raw, error)
+            self._turns.unreadable(raw)
             return None
         seen = await self._observe(key, raw, task, refusal)
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
-        await self._write(raw, task.metadata, decision.status)
+        try:
+            await self._write(raw, task.metadata, decision.status)
+        except RefusedError:
+            self._turns.drop(key)  # what failed otherwise is looked at again, and may have been written
+            raise
+        self._turns.wrote(key, decision.status)
         for action in decision.actions:
-            await self._act(task, action)
-        return decision.requeue_after
+            await self._act(task.model_copy(update={"status": decision.status}), action)
+        after = decision.requeue_after
+        return after if self._notices is None else self._notices.look_again(key, after)
 
     async def _observe(
         self, key: TaskKey, raw: dict[str, Any], task: EgressTask, refusal: Refusal | None
@@ -162,7 +179,8 @@ class Reconciler:
         previous = None
         if pod is None and attempt > 1:
             previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
-        facts = Facts(previous=previous, refusal=refusal)
+        turn = self._turns.ask(raw, task)
+        facts = Facts(previous=previous, refusal=refusal, turn=turn)
         if pod is not None:
             facts = replace(facts, mount_problem=await self._mount_problem(pod))
         if pod is None or task.status.state.terminal or pod.ended(self._clock()):
@@ -188,20 +206,26 @@ class Reconciler:
         if (self._clock() - pod.scheduled_at).total_seconds() < MOUNT_SECONDS:
             return None
         try:
-            events = await self._cluster.pod_events(pod, reason=FAILED_MOUNT)
-            if not events:
-                events = await self._cluster.pod_events(pod, reason=FAILED_SANDBOX)
-            return mount_problem(events)
+            return mount_problem(await self._cluster.pod_events(pod))
         except RefusedError as error:
             logger.warning("Events can't be read", pod=pod.name, namespace=pod.namespace, error=str(error))
             return None
 
     async def _write(self, raw: dict[str, Any], metadata: Metadata, status: EgressTaskStatus) -> None:
         old = EgressTaskStatus.model_validate(raw["status"]) if raw.get("status") else None
+        if self._notices is not None:
+            status = self._notices.updated(raw, old, status)
+        answer = await self._write_changes(old, metadata, status)
+        if self._notices is not None:
+            self._notices.written(raw, status, answer=answer)
+
+    async def _write_changes(
+        self, old: EgressTaskStatus | None, metadata: Metadata, status: EgressTaskStatus
+    ) -> dict[str, Any] | None:
         patch = status_patch(old, status)
         if not patch:
-            return
-        await self._cluster.write_status(
+            return None
+        answer = await self._cluster.write_status(
             metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version
         )
         if worth_an_event(old, status):
@@ -212,6 +236,7 @@ class Reconciler:
             except ApiError as error:
                 # An Event repeats what the status says: never a reason to stop.
                 logger.warning("Event not posted", task=metadata.name, error=str(error))
+        return answer
 
     def _log(self, metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus) -> None:
         known = status.reason if status.reason in set(Reason) else "Other"
@@ -235,8 +260,9 @@ class Reconciler:
         match action:
             case CreatePod():
                 await self._create(task, action)
-            case TellPod(pod=pod, paused=paused, stop_since=since):
-                await self._cluster.annotate_pod(pod, wishes(paused=paused, stop_since=since))
+            case TellPod(pod=pod, paused=paused, users=users, stop_since=since):
+                told = wishes(paused=paused, users=users, stop_since=since)
+                await self._cluster.annotate_pod(pod, told)
             case ReleasePod(pod=pod):
                 await self._cluster.release_pod(pod)
             case DeletePod(pod=pod, grace_seconds=grace):
@@ -254,10 +280,11 @@ class Reconciler:
         pod = build_pod(task, attempt=wanted.attempt, finish_only=wanted.finish_only, settings=self._settings)
         try:
             await self._cluster.create_pod(pod)
-        except QuotaExceededError as error:
-            raise _PodRefusedError(Refusal(message=error.message, quota=True)) from error
-        except RefusedError as error:
-            raise _PodRefusedError(Refusal(message=error.message, quota=False)) from error
+        except ApiError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise _PodRefusedError(refusal) from error
         self._metrics.pods_created.inc()
 
     async def _orphans(self, key: TaskKey) -> float | None:
@@ -282,6 +309,8 @@ class Reconciler:
         if status is None or status.state.terminal or status.attempt > 0:
             # A recorder may be running: an operator of another version never ends it.
             logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
+            if status is not None:
+                await self._write(raw, metadata, status)  # how its end was told, if that is still to be noted
             return
         draft = Draft(status, now=self._clock(), generation=metadata.generation)
         draft.begin(source=None)

@@ -22,9 +22,12 @@ from egress_operator.errors import ConflictError
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.orphans import MANAGED_SELECTOR, let_go
+from egress_operator.places import Entry
 from egress_operator.pod_state import PodView, parse_time
 from egress_operator.probes import SILENT_SECONDS, WatchHealth
 from egress_operator.settings import Settings
+from egress_operator.turns import Turns
+from egress_operator.webhooks.outbox import owed
 from egress_operator.workqueue import WorkQueue
 
 RETRY_SECONDS: Final = 10
@@ -42,9 +45,15 @@ class _Listed:
     state: State
     attempt: int
     stopped_at: datetime | None
+    app_id: str
+    untold: bool
+    """Whether its outbox holds events."""
+    place: Entry | None
+    rests: float
+    """Seconds for which it needs no look, so far as is known."""
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> Self:
+    def of(cls, raw: dict[str, Any], turns: Turns) -> Self:
         meta, status = raw["metadata"], raw.get("status") or {}
         return cls(
             key=TaskKey(meta["namespace"], meta["name"]),
@@ -53,6 +62,10 @@ class _Listed:
             state=state_of(raw),
             attempt=status.get("attempt") or 0,
             stopped_at=parse_time(status.get("stoppedAt")),
+            app_id=str((raw.get("spec") or {}).get("appId") or ""),
+            untold=bool((status.get("webhooks") or {}).get("pending")),
+            place=Entry.of(raw),
+            rests=turns.rests(raw) or 0,
         )
 
 
@@ -66,6 +79,7 @@ class Resync:
         settings: Settings,
         queue: WorkQueue[TaskKey],
         watch: WatchHealth,
+        turns: Turns,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
@@ -73,6 +87,7 @@ class Resync:
         self._settings = settings
         self._queue = queue
         self._watch = watch
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
         self._closed = asyncio.Event()
@@ -109,7 +124,9 @@ class Resync:
     async def _namespace(self, namespace: str) -> None:
         query = {"labelSelector": MANAGED_SELECTOR}
         pods = [pod async for pod in self._cluster.listed(pods_path(namespace), query=query)]
-        tasks = [_Listed.of(raw) async for raw in self._cluster.listed(tasks_path(namespace))]
+        mark, path = self._turns.mark(), tasks_path(namespace)
+        tasks = [_Listed.of(raw, self._turns) async for raw in self._cluster.listed(path)]
+        self._turns.listed(namespace, (task.place for task in tasks), since=mark)
         self._metrics.set_tasks(namespace, Counter(task.state for task in tasks))
         by_name = {task.key.name: task for task in tasks}
         for pod in pods:
@@ -119,8 +136,8 @@ class Resync:
         for task in tasks:
             if not task.state.terminal:
                 self._watch.listed(task.uid, task.resource_version)
-            if not task.state.terminal or self._expired(task):
-                self._queue.add(task.key)
+            if not task.state.terminal or self._expired(task) or self._owed(task):
+                self._queue.add_after(task.key, task.rests)
         await self._ceiling(tasks)
 
     async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:
@@ -143,6 +160,10 @@ class Resync:
         ttl = self._settings.ttl_seconds_after_finished
         return bool(ttl and task.stopped_at and self._clock() - task.stopped_at >= timedelta(seconds=ttl))
 
+    def _owed(self, task: _Listed) -> bool:
+        configured = self._settings.webhooks.of(task.app_id) is not None
+        return owed(pending=task.untold, configured=configured, stopped_at=task.stopped_at, now=self._clock())
+
     async def _ceiling(self, tasks: list[_Listed]) -> None:
         if not self._settings.max_finished:
             return
@@ -152,6 +173,8 @@ class Resync:
             reverse=True,
         )
         for task in finished[self._settings.max_finished :]:
+            if self._owed(task):
+                continue
             try:
                 await self._cluster.delete_task(
                     *task.key, uid=task.uid, resource_version=task.resource_version

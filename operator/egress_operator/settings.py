@@ -8,34 +8,27 @@ below (docs/generate_operator.py). Nothing secret stands here: credentials are n
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
+from egress_api.folder import FolderTemplate
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
+from egress_operator.placement import PlacementSettings
+from egress_operator.presets import Preset, Resources
+from egress_operator.queue_settings import QueueSettings
+from egress_operator.webhooks.settings import WebhookSettings
 
 CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
 DEFAULT_CONFIG: Final = Path("/etc/egress/operator.yaml")
 ENV_PREFIX: Final = "EGRESS_OPERATOR_"
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-FOLDER_TOKENS: Final = ("app_id", "task_id", "region", "namespace")
 QUANTITY: Final = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
-
-
-def _check_folder(folder: str) -> str:
-    try:
-        folder.format(**dict.fromkeys(FOLDER_TOKENS, "x"))
-    except (KeyError, ValueError, IndexError) as error:
-        known = ", ".join(f"{{{token}}}" for token in FOLDER_TOKENS)
-        raise ValueError(f"{folder!r} can't be filled in ({error}); known are {known}") from error
-    if "{task_id}" not in folder:
-        raise ValueError("must contain {task_id}, so that recordings of different tasks never meet")
-    return folder.strip("/")
 
 
 class _Part(BaseModel):
@@ -51,7 +44,7 @@ class StoreSettings(_Part):
         pattern=r"^(s3|gs|az|file)://\S+$",
         description="Bucket (and prefix) for all recordings: s3://, gs://, az:// or file:///path.",
     )
-    folder: Annotated[str, AfterValidator(_check_folder)] = Field(
+    folder: FolderTemplate = Field(
         "{app_id}/{task_id}",
         description="Folder of a task below the URL; {app_id}, {task_id}, {region} and {namespace} are filled in. "
         "It must contain {task_id}, so that recordings never collide.",
@@ -85,20 +78,6 @@ class SourcesSettings(_Part):
         return self.apps.get(app_id, self.default)
 
 
-def _default_resources() -> dict[str, dict[str, str]]:
-    return {
-        "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
-        "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "4Gi"},
-    }
-
-
-def _default_web_resources() -> dict[str, dict[str, str]]:
-    return {
-        "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
-        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"},
-    }
-
-
 class WebSettings(_Part):
     """What is different in a Pod that records a web page."""
 
@@ -107,9 +86,9 @@ class WebSettings(_Part):
         description="Image for web pages, its whole reference; without one, layout freestyle ends in FAILED "
         "LayoutNotSupported.",
     )
-    resources: dict[str, dict[str, str]] = Field(
-        default_factory=_default_web_resources,
-        description="Requests and limits of a recorder with a browser; its shared memory counts as memory.",
+    resources: Resources = Field(
+        default_factory=dict,
+        description="The same for recorders with a browser; their shared memory counts as memory.",
     )
     shm_size: str = Field(
         "512Mi",
@@ -144,9 +123,15 @@ class RecorderSettings(_Part):
     image_pull_secrets: list[str] = Field(
         default_factory=list, description="Names of Secrets to pull the image with."
     )
-    resources: dict[str, dict[str, str]] = Field(
-        default_factory=_default_resources,
-        description="Requests and limits of a recorder of channels; the CPU limit also sets the encoder's threads.",
+    presets: list[Preset] = Field(
+        default_factory=list,
+        description="Requests and limits by layout and picture; the first that fits wins: {layout, upTo: {width, "
+        "height, frameRate}, resources}.",
+    )
+    resources: Resources = Field(
+        default_factory=dict,
+        description="Requests and limits of recorders of channels that none of the presets fits; empty leaves them to the "
+        "built-in presets. The CPU limit also sets the encoder's threads.",
     )
     service_account_name: str = Field(
         "",
@@ -164,6 +149,11 @@ class RecorderSettings(_Part):
     )
     annotations: dict[str, str] = Field(
         default_factory=dict, description="More annotations for the Pod; the operator's own win."
+    )
+    do_not_disrupt: bool = Field(
+        True,
+        description="Whether autoscalers are told to leave a node alone while it records (annotations for the cluster "
+        "autoscaler and Karpenter).",
     )
     grace_seconds: int = Field(
         120,
@@ -222,7 +212,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Namespaces whose tasks are worked on; by default the operator's own.",
     )
-    region: str = Field("", max_length=64, description="What {region} stands for in names and folders.")
+    region: str = Field(
+        "",
+        max_length=64,
+        description="What {region} stands for in names and folders of tasks without spec.placement.region.",
+    )
     store: StoreSettings = Field(description="Where recordings go.")
     sources: SourcesSettings = Field(
         default_factory=SourcesSettings, description="Which backend carries which app's channels."
@@ -230,7 +224,17 @@ class Settings(BaseSettings):
     pages: AppPageRules = Field(
         default_factory=AppPageRules, description="Where the pages of each app may reach."
     )
+    webhooks: WebhookSettings = Field(
+        default_factory=WebhookSettings, description="Which app's events go where."
+    )
     recorder: RecorderSettings = Field(description="The Pod that records.")
+    queue: QueueSettings = Field(
+        default_factory=QueueSettings,
+        description="How many tasks may record at once; who waits, and for what.",
+    )
+    placement: PlacementSettings = Field(
+        default_factory=PlacementSettings, description="What tasks may ask for in spec.placement."
+    )
     image_pull_patience_seconds: int = Field(
         60, ge=0, description="Seconds for which an image that can't be pulled is waited for, then FAILED."
     )

@@ -34,14 +34,14 @@ class WorkQueue(Generic[Key]):
         self._closed = False
         self._last_done = self._loop.time()
 
-    def add(self, key: Key) -> None:
-        """Have `key` worked on as soon as a worker is free."""
+    def add(self, key: Key, *, first: bool = False) -> None:
+        """Have `key` worked on as soon as a worker is free; `first` before all that wait, unless it waits already."""
         self._cancel_timer(key)
         if key in self._waiting_since:
             return
         self._waiting_since[key] = self._loop.time()
         if key not in self._busy_since:
-            self._make_ready(key)
+            self._make_ready(key, first=first)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Have `key` worked on in `seconds`, or earlier if something asks for it earlier."""
@@ -57,12 +57,17 @@ class WorkQueue(Generic[Key]):
         self._cancel_timer(key)
         self._timers[key] = self._loop.call_at(when, self.add, key)
 
-    def retry(self, key: Key) -> float:
-        """Have `key` worked on again after a failure; return in how many seconds."""
+    def retry(self, key: Key, *, at_least: float = 0) -> float:
+        """Have `key` worked on again after a failure; return in how many seconds.
+
+        Args:
+            key: that failed.
+            at_least: seconds to wait in any case.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         doubled = FIRST_RETRY_SECONDS * (1 << min(failures, _LARGEST_EXPONENT))
-        pause = min(doubled, LONGEST_RETRY_SECONDS)
+        pause = max(min(doubled, LONGEST_RETRY_SECONDS), at_least)
         self.add_after(key, pause)
         return pause
 
@@ -116,18 +121,20 @@ class WorkQueue(Generic[Key]):
         process: Callable[[Key], Awaitable[float | None]],
         *,
         on_error: Callable[[Key, Exception, float], None],
+        asks_for: Callable[[Exception], float] = lambda _: 0.0,
     ) -> None:
         """Work on keys, one after the other, until the queue is closed.
 
         Args:
             process: works on a key; returns in how many seconds it wants it again, if it does.
             on_error: is told the key, what was raised and in how many seconds the key is tried again.
+            asks_for: returns the seconds to wait at least after an error.
         """
         while (key := await self.get()) is not None:
             try:
                 again = await process(key)
             except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again, later and later
-                on_error(key, error, self.retry(key))
+                on_error(key, error, self.retry(key, at_least=asks_for(error)))
             else:
                 self.forget(key)
                 if again is not None:
@@ -143,8 +150,11 @@ class WorkQueue(Generic[Key]):
         self._timers.clear()
         self._available.release()
 
-    def _make_ready(self, key: Key) -> None:
-        self._ready.append(key)
+    def _make_ready(self, key: Key, *, first: bool = False) -> None:
+        if first:
+            self._ready.appendleft(key)
+        else:
+            self._ready.append(key)
         self._available.release()
 
     def _cancel_timer(self, key: Key) -> None:

@@ -20,6 +20,7 @@ def capture_config(
     stop_seconds: float,
     goes_on: bool = False,
     paused: bool = False,
+    users: tuple[str, ...] | None = None,
 ) -> CaptureConfig:
     """Return the first line for the child.
 
@@ -29,6 +30,7 @@ def capture_config(
         stop_seconds: what the child gets from the stop until it is killed.
         goes_on: whether something has been recorded already: a page is not waited for a second time.
         paused: whether nothing is to be kept until it is told to resume.
+        users: whom to record, where that has been chosen anew since.
 
     Raises:
         ConfigurationError: when there is no channel or page to capture.
@@ -52,7 +54,7 @@ def capture_config(
         layout=config.layout.value,
         frozen_picture=config.frozen_picture.value,
         paused=paused,
-        users=tuple(config.users),
+        users=tuple(config.users) if users is None else users,
         join_timeout_seconds=config.join_timeout_seconds,
         finish_timeout_seconds=stop_seconds * _FINISH_SHARE,
     )

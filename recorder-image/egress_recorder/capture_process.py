@@ -84,6 +84,10 @@ class CaptureProcess:
         """Ask it to record again."""
         await self._write(_line("resume"))
 
+    async def choose(self, users: tuple[str, ...]) -> None:
+        """Ask it to record these from now on; none is everyone."""
+        await self._write(_line("users", users=users))
+
     def kill(self) -> None:
         """End it and everything it started, at once; once it is gone this does nothing."""
         if self._buried:
@@ -143,8 +147,8 @@ class CaptureProcess:
             self._log.log(level, message, **fields)
 
 
-def _line(command: str) -> bytes:
-    return json.dumps({"command": command}).encode() + b"\n"
+def _line(command: str, **more: object) -> bytes:
+    return json.dumps({"command": command, **more}).encode() + b"\n"
 
 
 async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture_config import capture_config
 from egress_recorder.capture_end import MAY_COME_BACK, Broken, meaning_of
 from egress_recorder.context import Context
-from egress_recorder.control import Wish
+from egress_recorder.control import Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.following import Following
 from egress_recorder.limits import Patience, RestartLimit
@@ -44,6 +44,7 @@ class Capturing:
         self._uploader = uploader
         self._spool = Spool(context, recording=recording)
         self._pause = Wish(context.config.control_dir, PAUSE_FILE, log=context.log)
+        self._users = Users(context.config.control_dir, begin=tuple(context.config.users))
         self._earlier_seconds = recording.listed_seconds
         self._joined_now = False
         self._restarts = RestartLimit(limit=settings.restart_limit, window=settings.restart_window_seconds)
@@ -72,6 +73,7 @@ class Capturing:
         self._joined_now = False
         self._live.people.forget(now=self._clock.monotonic())
         paused = self._wished_pause()
+        self._recording.users = self._users.read()
         try:
             folder = self._spool.new_folder()
             stop_seconds = self._stop_seconds()
@@ -81,6 +83,7 @@ class Capturing:
                 stop_seconds=stop_seconds,
                 goes_on=self._live.joined_mono is not None or self._earlier_seconds > 0,
                 paused=paused,
+                users=self._recording.users,
             )
             capture = Following(
                 self._context,
@@ -88,6 +91,7 @@ class Capturing:
                 uploader=self._uploader,
                 spool=self._spool,
                 pause=self._pause,
+                users=self._users,
                 told=told,
                 stop_seconds=stop_seconds,
             )

@@ -2,14 +2,16 @@
 
 In: the folder that the kubelet keeps in step with the Pod's annotations. Out: yes or no, at any moment. Whether to
 leave out what comes now (`pause`) is the capture's business and the book's; whether to end (`stop`) goes into the
-`StopSignal`.
+`StopSignal`; whom to record (`users`) is the capture's, and a list.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from egress_api.constants import USERS_FILE
 from egress_recorder.stop_signal import StopSignal
 
 _WORDS: Final = {"true": True, "false": False, "": False}
@@ -44,6 +46,26 @@ class Wish:
             self._warned = True
         else:
             self._warned = False
+        return self._last
+
+
+class Users:
+    """Whom to record, read anew each time.
+
+    Args:
+        folder: None where nobody can choose.
+        begin: what holds until the file says something.
+    """
+
+    def __init__(self, folder: str | None, *, begin: tuple[str, ...]) -> None:
+        self._path = Path(folder) / USERS_FILE if folder else None
+        self._last = begin
+
+    def read(self) -> tuple[str, ...]:
+        """Return whom to record, empty for everyone; as before where the file can't be read."""
+        if self._path is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self._last = tuple(user for user in self._path.read_text().strip().split(",") if user)
         return self._last
 
 

@@ -1,9 +1,12 @@
 """Why a recording ends: decided once, carried to the manifest and to the termination message."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from egress_api.manifest import End
 from egress_api.results import Outcome
-from egress_api.states import Reason
+from egress_api.states import Reason, State
+from egress_api.status import Verdict
 from egress_recorder.errors import FencedError, RecorderError
 
 
@@ -38,3 +41,11 @@ class Ending:
             retryable=error.retryable,
             fenced=isinstance(error, FencedError),
         )
+
+
+def end_of(ending: Ending, *, verdict: Verdict | None, now: datetime) -> End:
+    """Return how the task ends, for the manifest: who only closes it has been told what became of the recording."""
+    if verdict is not None:
+        return End(state=verdict.state, reason=verdict.reason, message=verdict.message, at=now)
+    state = State.STOPPED if ending.outcome is Outcome.STOPPED else State.FAILED
+    return End(state=state, reason=ending.reason, message=ending.message, at=now)

@@ -13,7 +13,7 @@ from egress_api.results import Outcome
 from egress_api.states import Reason
 from egress_recorder import backoff
 from egress_recorder.context import Context
-from egress_recorder.ending import Ending
+from egress_recorder.ending import Ending, end_of
 from egress_recorder.errors import RecorderError, StoreError, StoreUnreachableError
 from egress_recorder.recording import Recording
 from egress_recorder.uploader import Uploader
@@ -87,11 +87,12 @@ class Finalizing:
     async def _close_lists(self, ending: Ending, *, margin: float) -> RecorderError | None:
         """Write the last playlist and manifest; return what forbade it, None when they are written."""
         tries, began = 0, self._clock.monotonic()
+        end = end_of(ending, verdict=self._config.verdict, now=self._clock.now())
         reserve = margin * _LAST_WORDS_SHARE
         error: RecorderError = StoreUnreachableError("The store did not answer in time.")
         while True:
             closing = asyncio.create_task(
-                self._uploader.finish(complete=self._recording.lost == 0, reason=ending.reason.value),
+                self._uploader.finish(complete=self._recording.lost == 0, end=end),
                 name="close-lists",
             )
             if not await self._in_time(closing, began=began, reserve=reserve):

@@ -32,7 +32,7 @@ from egress_recorder.capture.events import (
 )
 from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
-from egress_recorder.control import Wish
+from egress_recorder.control import Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.pulse import Bounds, Pulse
 from egress_recorder.recording import Recording
@@ -64,6 +64,7 @@ class Following:
         uploader: takes the segments.
         spool: where room is made.
         pause: whether to leave out what comes.
+        users: whom to record.
         told: what the capture is started with.
         stop_seconds: what it gets from the stop until it is killed.
     """
@@ -76,6 +77,7 @@ class Following:
         uploader: Uploader,
         spool: Spool,
         pause: Wish,
+        users: Users,
         told: CaptureConfig,
         stop_seconds: float,
     ) -> None:
@@ -87,10 +89,12 @@ class Following:
         self._uploader = uploader
         self._spool = spool
         self._pause = pause
+        self._users = users
         self._told = told
         self._stop_seconds = stop_seconds
         self._folder = Path(told.spool)
         self._told_paused = told.paused
+        self._told_users = told.users
         self._open = OpenSegments()
         self._looked_at_spool = 0.0
         self.joined = False
@@ -166,6 +170,7 @@ class Following:
         match event:
             case Joined():
                 live.joined_at = live.joined_at or _moment(event.at)
+                self._recording.joined_at = self._recording.joined_at or live.joined_at
                 self.joined = True
                 live.joined_mono = live.joined_mono or now
                 self._recording.forget_evidence()
@@ -220,13 +225,18 @@ class Following:
         return "Paused, as asked." if self._recording.paused else "Recording."
 
     async def _tell(self, capture: CaptureProcess) -> None:
-        """Pass on the wish to pause or to go on, once the capture can meet it."""
-        wanted = self._pause.read()
-        if not self.joined or wanted == self._told_paused:
+        """Pass on the wish to pause or to go on, and whom to record, once the capture can meet it."""
+        if not self.joined:
             return
-        self._told_paused = wanted
-        self._log.info("capture-told", paused=wanted)
-        await (capture.pause() if wanted else capture.resume())
+        wanted, users = self._pause.read(), self._users.read()
+        if wanted != self._told_paused:
+            self._told_paused = wanted
+            self._log.info("capture-told", paused=wanted)
+            await (capture.pause() if wanted else capture.resume())
+        if users != self._told_users:
+            self._told_users = self._recording.users = users
+            self._log.info("capture-told", users=users)
+            await capture.choose(users)
 
     def _keep(self, event: Evidence) -> None:
         """Read what shows why a page failed: the spool of a capture that is gone is swept."""

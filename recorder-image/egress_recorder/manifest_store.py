@@ -90,7 +90,8 @@ def check_ours(data: bytes, config: RecorderConfig, *, url: str) -> Manifest:
         FencedError: a later attempt wrote it.
     """
     try:
-        manifest = Manifest.model_validate_json(data)
+        # Also within `video` and `audio`, which are strict for users: a newer recorder may have said more.
+        manifest = Manifest.model_validate_json(data, extra="ignore")
     except ValidationError:
         raise OutputExistsError(
             f"{url} already holds a {MANIFEST_NAME} that this recorder can't read; it is left as it is. "

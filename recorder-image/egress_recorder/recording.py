@@ -15,10 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from egress_api.manifest import Manifest, Segment
+from egress_api.manifest import SEGMENTS_KEY, End, Manifest, Segment
 from egress_api.recorder import RecorderConfig
 from egress_api.states import GapReason
 from egress_api.status import FileKind, Gap, OutputFile
+from egress_recorder.asked import asked_of
 from egress_recorder.gaps import Gaps
 from egress_recorder.playlist import Playlist
 
@@ -93,6 +94,10 @@ class Recording:
         self._playlist = Playlist(target_seconds=config.segment_seconds)
         self._created_at = earlier.created_at if earlier else created_at
         self.first_frame_at = earlier.first_frame_at if earlier else None
+        self.users = tuple(config.users)
+        """Whom it records, as chosen last; none is everyone."""
+        self.joined_at = earlier.joined_at if earlier else None
+        """When a recorder had first joined the source, of any attempt."""
         self.ended_as = earlier.reason if earlier and earlier.complete else ""
         """Why an earlier attempt had ended it, with nothing left undone."""
         self.lost = 0
@@ -294,24 +299,27 @@ class Recording:
         ]
 
     def manifest(
-        self, *, complete: bool = False, reason: str = "", playlist_sha256: str | None = None
+        self, *, complete: bool = False, end: End | None = None, playlist_sha256: str | None = None
     ) -> bytes:
-        """Return the manifest's bytes: a `Manifest` with all listed segments."""
+        """Return the manifest's bytes: a `Manifest` with all listed segments, last so that the rest can be read alone."""
         head = Manifest(
             task_id=self._config.task_id,
             task_uid=self._config.task_uid,
             app_id=self._config.app_id,
             attempt=self._config.attempt,
             created_at=self._created_at,
+            asked=asked_of(self._config, users=self.users),
+            joined_at=self.joined_at,
             first_frame_at=self.first_frame_at,
             complete=complete,
-            reason=reason,
+            reason=end.reason if end else "",
+            end=end,
             segment_seconds=self._config.segment_seconds,
             files=self.files(playlist_sha256=playlist_sha256),
             gaps=self.gaps if complete else self._gaps.to_keep(),
             lost_seconds=self.lost_seconds,
         ).model_dump_json(by_alias=True, exclude={"segments"})
-        return head[:-1].encode() + b',"segments":[\n' + b",\n".join(self._listed.json) + b"\n]}\n"
+        return head[:-1].encode() + SEGMENTS_KEY + b",\n".join(self._listed.json) + b"\n]}\n"
 
     def _advance(self) -> None:
         while self._pending:

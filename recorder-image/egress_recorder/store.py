@@ -19,28 +19,18 @@ import obstore
 from obstore import exceptions
 from obstore.store import from_url
 
+from egress_api import store_answers
+from egress_api.credentials import read_credentials, state_of
 from egress_api.recorder import StoreConfig
-from egress_recorder import store_answers
-from egress_recorder.credentials import read_credentials, state_of
 from egress_recorder.errors import (
     ObjectChangedError,
     ObjectDamagedError,
     ObjectExistsError,
+    StoreError,
     StoreRefusedError,
     StoreUnreachableError,
 )
 
-_CLIENT_OPTIONS: Final = frozenset(
-    {
-        "allow_http",
-        "allow_invalid_certificates",
-        "proxy_url",
-        "proxy_ca_certificate",
-        "proxy_excludes",
-        "user_agent",
-    }
-)
-"""Options of obstore's HTTP client. It panics when they stand among the store's (0.12.1)."""
 _CONNECT_TIMEOUT: Final = "5s"
 _BASE_SECONDS: Final = 15.0
 _SLOWEST_BYTES_PER_SECOND: Final = 65_536
@@ -97,8 +87,7 @@ class Store:
         return not self._local
 
     def _open(self) -> Any:
-        options = {**self._config.options, **read_credentials(self._credentials_dir)}
-        client = {key: options.pop(key) for key in list(options) if key in _CLIENT_OPTIONS}
+        options, client = self._config.options_with(read_credentials(self._credentials_dir))
         try:
             if self._local:
                 return from_url(self.url, mkdir=True)
@@ -234,13 +223,13 @@ class Store:
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
             if not conditional:
                 # S3's 409 to a write without a condition: another operation is under way.
-                raise store_answers.meaning(error, place=self._place, verb=verb, name=name) from None
+                raise self._error_of(error, verb, name) from None
             found = isinstance(error, exceptions.AlreadyExistsError)
             raise (ObjectExistsError if found else ObjectChangedError)(name) from None
         except TimeoutError:
             raise StoreUnreachableError(f"{self._place} did not answer in time to {verb} {name}.") from None
         except (exceptions.BaseError, OSError, ValueError) as error:
-            raise store_answers.meaning(error, place=self._place, verb=verb, name=name) from None
+            raise self._error_of(error, verb, name) from None
         except BaseException as error:
             # pyo3 raises a panic of the Rust below as no Exception: it would end an upload without a word.
             if type(error).__name__ != "PanicException":
@@ -248,6 +237,10 @@ class Store:
             raise StoreUnreachableError(
                 f"The client of {self._place} failed to {verb} {name}: {error}."
             ) from None
+
+    def _error_of(self, error: Exception, verb: str, name: str) -> StoreError:
+        refused, sentence = store_answers.meaning(error, place=self._place, verb=verb, name=name)
+        return StoreRefusedError(sentence) if refused else StoreUnreachableError(sentence)
 
 
 def etag_proves(version: Version, *, data: bytes) -> bool:

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 from typing import Final
 
+from egress_api.manifest import End
 from egress_recorder import backoff
 from egress_recorder.adoption import fact_of
 from egress_recorder.backoff import SharedBackoff
@@ -114,20 +115,20 @@ class Uploader:
             await self._store.verify(name, data, version)
             self._recording.mark_evidence(name, kind, data)
 
-    async def finish(self, *, complete: bool, reason: str) -> None:
+    async def finish(self, *, complete: bool, end: End) -> None:
         """Write the last playlist, and the manifest that says so; no playlist where nothing was recorded.
 
         Raises:
             RecorderError: what went wrong; nothing is retried here, and doing it again is safe.
         """
         try:
-            await self._finish(complete=complete, reason=reason)
+            await self._finish(complete=complete, end=end)
         except StoreError as error:
             self.last_error = error
             raise
         self.last_error = None
 
-    async def _finish(self, *, complete: bool, reason: str) -> None:
+    async def _finish(self, *, complete: bool, end: End) -> None:
         await self.put_evidence()
         if self._recording.listed != self._published:
             await self._manifest.write(self._recording.manifest())
@@ -142,7 +143,7 @@ class Uploader:
             await self._playlist.write(playlist, verified=True, cache_control=None)
             sha256 = hashlib.sha256(playlist).hexdigest()
         await self._manifest.write(
-            self._recording.manifest(complete=complete, reason=reason, playlist_sha256=sha256)
+            self._recording.manifest(complete=complete, end=end, playlist_sha256=sha256)
         )
         self._live.playlist_sha256 = sha256
 

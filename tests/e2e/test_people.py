@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.e2e import Gateway, Tasks
+from support.e2e import APP, Gateway, Tasks, request_id
 from support.publishers import publishing, user
 from support.recording import Recording, av_offsets, grid, visible_users
 from support.store import fetch_task
@@ -48,6 +48,38 @@ def busy(
     begun = recording.playlist.entries[0].at
     assert begun is not None
     return recording, {what: when - begun.timestamp() for what, when in at.items()}
+
+
+def test_other_users_come_into_the_picture_while_it_records(
+    gateway: Gateway, tasks: Tasks, start_body: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    with publishing("chosen", PEOPLE):
+        task = gateway.start(start_body(channel="chosen", users=["user1"])).body["task_id"]
+        tasks.until_state(task, "PROCESSING", seconds=60)
+        spend(6)
+        path = f"/egress/v1/{APP}/tasks/{task}"
+        chosen: dict[str, float] = {}
+        for users in (["user2", "user3"], []):
+            body = {"request_id": request_id(), "payload": {"users": users}}
+            answer = gateway.call("PATCH", path, body)
+            assert (answer.status, answer.body["payload"]["users"]) == (200, users)
+            chosen[" ".join(users)] = time.time()
+            spend(8)
+        gateway.stop(task)
+        tasks.until_state(task, "STOPPED", seconds=60)
+    recording = fetch_task(task, tmp_path)
+    assert recording.problems(people=PEOPLE) == []
+    begun = recording.playlist.entries[0].at
+    assert begun is not None
+
+    def seen(users: str, seconds: float) -> set[str]:
+        at = chosen[users] - begun.timestamp() + seconds
+        return set(visible_users(recording, at=at, people=PEOPLE))
+
+    assert seen("user2 user3", -1.0) == {"user1"}
+    assert seen("user2 user3", 5.0) == {"user2", "user3"}
+    assert seen("", 5.0) == {"user1", "user2", "user3"}
+    assert not any(entry.discontinuity for entry in recording.playlist.entries)
 
 
 def test_the_picture_follows_the_people(busy: tuple[Recording, dict[str, float]]) -> None:

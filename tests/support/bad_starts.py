@@ -140,7 +140,20 @@ BAD_STARTS: list[BadStart] = [
     _bad("a limit in snake case", "payload.limits.max_bytes", 1, "unknown field"),
     _bad("another frozenPicture", "payload.frozenPicture", "grey", "must be 'black' or 'dimmed'"),
     _bad("a frozenPicture in snake case", "payload.frozen_picture", "black", "unknown field"),
+    _bad("a placement that is a text", "payload.placement", "eu-west", "must be an object"),
+    _bad(
+        "a region with a slash", "payload.placement.region", "eu/west", "with a letter or digit at both ends"
+    ),
+    _bad("an empty zone", "payload.placement.zone", "", "with a letter or digit at both ends"),
+    _bad("a zone of 64", "payload.placement.zone", "a" * 64, "must be 1 to 63 letters"),
+    _bad("labels of nodes", "payload.placement.node_selector", {"a": "b"}, "unknown field"),
+    _bad("labels of nodes in camel case", "payload.placement.nodeSelector", {"a": "b"}, "unknown field"),
+    _bad("tolerations", "payload.placement.tolerations", [{"operator": "Exists"}], "unknown field"),
     _bad("a pause that is a text", "payload.pause", "yes", "must be true or false"),
+    _bad("a priority of -1001", "payload.priority", -1001, "must be at least -1000"),
+    _bad("a priority in words", "payload.priority", "high", "must be a whole number"),
+    _bad("a queue that can't be a label", "payload.queue_name", "Team_A", "must be the name of a LocalQueue"),
+    _bad("a queue name in camel case", "payload.queueName", "a", "unknown field"),
     BadStart(
         "freestyle without a url",
         {**NO_FLAT, "payload.layout": "freestyle"},
@@ -189,18 +202,34 @@ def _bad_update(what: str, payload: Any, pointer: str, sentence: str, **more: An
     return BadUpdate(what, {"request_id": "a", "payload": payload, **more}, pointer, sentence)
 
 
+_CHANGE = "must say what is to change: pause, users or access_token"
+
 BAD_UPDATES: list[BadUpdate] = [
     BadUpdate("no request_id", {"payload": {"pause": True}}, "/request_id", "is needed"),
     BadUpdate("no payload", {"request_id": "a"}, "/payload", "is needed"),
     _bad_update("a payload that is null", None, "/payload", "must be an object"),
     _bad_update("a payload that is a list", [True], "/payload", "must be an object"),
-    _bad_update("nothing to change", {}, "/payload/pause", "is needed"),
-    _bad_update("a pause that is null", {"pause": None}, "/payload/pause", "must be true or false"),
+    _bad_update("nothing to change", {}, "/payload", _CHANGE),
+    _bad_update("a pause that is null", {"pause": None}, "/payload", _CHANGE),
+    _bad_update(
+        "a short token",
+        {"access_token": "short"},
+        "/payload/access_token",
+        "must be at least 10 characters long",
+    ),
+    _bad_update("a token that is a number", {"access_token": 1}, "/payload/access_token", "must be a text"),
     _bad_update("a pause that is a text", {"pause": "true"}, "/payload/pause", "must be true or false"),
     _bad_update("a pause that is a number", {"pause": 1}, "/payload/pause", "must be true or false"),
     _bad_update(
         "what can't be changed", {"pause": True, "layout": "flat"}, "/payload/layout", "unknown field"
     ),
+    _bad_update(
+        "a user with a dot",
+        {"users": ["a", "b.c"]},
+        "/payload/users/1",
+        "must be 1 to 32 letters, digits, '_' or '-'",
+    ),
+    _bad_update("too many users", {"users": ["a"] * 33}, "/payload/users", "must have at most 32 items"),
     _bad_update("a stop", {"pause": True, "stop": True}, "/payload/stop", "unknown field"),
     _bad_update("a pause beside the payload", {"pause": True}, "/pause", "unknown field", pause=True),
     _bad_update("a cmd", {"pause": True}, "/cmd", "unknown field", cmd="pause"),

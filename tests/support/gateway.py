@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -88,9 +89,12 @@ def _rules(*holders: str) -> list[dict[str, Any]]:
     ]
 
 
-def give_rights(server: ApiServer, namespace: str, *, kubernetes_auth: bool = False) -> Path:
+def give_rights(
+    server: ApiServer, namespace: str, *, kubernetes_auth: bool = False, token_refresh: bool = False
+) -> Path:
     """Make a service account that may do what the chart's gateway may, and return its kubeconfig."""
-    rules = _rules("gateway", *(["gatewayWithKubernetesAuth"] if kubernetes_auth else []))
+    more = {"gatewayWithKubernetesAuth": kubernetes_auth, "gatewayWithTokenRefresh": token_refresh}
+    rules = _rules("gateway", *(holder for holder, wanted in more.items() if wanted))
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     group = "rbac.authorization.k8s.io"
     server.request(
@@ -218,6 +222,20 @@ def running(kubeconfig: Path, namespace: str, **settings: str) -> Iterator[tuple
             process.kill()
         process.stdout.close()
         process.wait(10)
+
+
+@contextmanager
+def logs_of(process: subprocess.Popen[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Read what a gateway that runs logs: a pipe that nobody reads would stop it."""
+    assert process.stdout is not None
+    stream, lines = process.stdout, list[str]()
+    reading = threading.Thread(target=lambda: lines.extend(stream), daemon=True)
+    reading.start()
+    try:
+        yield lambda: [json.loads(line) for line in lines]
+    finally:
+        process.kill()
+        reading.join(10)
 
 
 def status(url: str) -> int | None:

@@ -25,6 +25,24 @@ GOOD_PAGE: dict[str, Any] = {
     "spec": {"appId": "demo", "layout": "freestyle", "url": "http://canvas.good.example/"},
 }
 
+GOOD_PLACE: dict[str, Any] = {
+    **GOOD,
+    "metadata": {"name": "good-place"},
+    "spec": {
+        **GOOD["spec"],
+        "placement": {
+            "region": "eu-west.1",
+            "zone": "eu-west-1a",
+            "nodeSelector": {"example.com/disk": "ssd", "empty": ""},
+            "tolerations": [
+                {"key": "dedicated", "value": "media", "effect": "NoSchedule"},
+                {"key": "example.com/spot", "operator": "Exists"},
+                {"key": "plain"},
+            ],
+        },
+    },
+}
+
 ABSENT = object()
 
 
@@ -142,12 +160,64 @@ BAD = [
     Bad("an odd sample rate", {"spec.audio.sampleRate": 12345}, "spec.audio.sampleRate: Unsupported value"),
     Bad("six channels of sound", {"spec.audio.channels": 6}, "less than or equal to 2"),
     Bad("segments of a minute", {"spec.segmentSeconds": 60}, "less than or equal to 30"),
+    Bad("priority 1001", {"spec.priority": 1001}, "less than or equal to 1000"),
+    Bad("a queue with capitals", {"spec.queueName": "Team-A"}, "must be the name of a LocalQueue"),
+    Bad("an empty queue", {"spec.queueName": ""}, "must be the name of a LocalQueue"),
     Bad("a wrong type", {"spec.stop": "yes"}, "must be of type boolean"),
     Bad("a field nobody knows", {"spec.colour": "red"}, 'unknown field "spec.colour"'),
     Bad(
         "a Secret name with capitals",
         {"spec.accessTokenSecretRef.name": "Token"},
         "must be the name of a Secret",
+    ),
+    Bad("a region with a space", {"spec.placement.region": "eu west"}, "with a letter or digit at both ends"),
+    Bad("a region with a slash", {"spec.placement.region": "eu/west"}, "with a letter or digit at both ends"),
+    Bad("an empty zone", {"spec.placement.zone": ""}, "with a letter or digit at both ends"),
+    Bad("a zone of 64", {"spec.placement.zone": "a" * 64}, "spec.placement.zone: Too long"),
+    Bad(
+        "a label's value with a space",
+        {"spec.placement": {"nodeSelector": {"disk": "very fast"}}},
+        "must be the value of a label",
+    ),
+    Bad(
+        "a label's key of 318",
+        {"spec.placement": {"nodeSelector": {"k" * 318: "v"}}},
+        "each key must be 1 to 317 characters long",
+    ),
+    Bad(
+        "17 labels",
+        {"spec.placement": {"nodeSelector": {f"k{n}": "v" for n in range(17)}}},
+        "must have at most 16 items",
+    ),
+    Bad(
+        "a toleration of everything",
+        {"spec.placement.tolerations": [{"operator": "Exists"}]},
+        "spec.placement.tolerations[0].key: Required value",
+    ),
+    Bad(
+        "an empty taint",
+        {"spec.placement.tolerations": [{"key": "", "operator": "Exists"}]},
+        "must be the key of a taint",
+    ),
+    Bad(
+        "a toleration of any value that names one",
+        {"spec.placement.tolerations": [{"key": "dedicated", "operator": "Exists", "value": "media"}]},
+        "a toleration in spec.placement with operator Exists takes no value",
+    ),
+    Bad(
+        "an unknown effect",
+        {"spec.placement.tolerations": [{"key": "dedicated", "effect": "NoStart"}]},
+        'spec.placement.tolerations[0].effect: Unsupported value: "NoStart"',
+    ),
+    Bad(
+        "17 tolerations",
+        {"spec.placement.tolerations": [{"key": f"k{n}"} for n in range(17)]},
+        "must have at most 16 items",
+    ),
+    Bad(
+        "a node by name",
+        {"spec.placement.nodeName": "node-1"},
+        'unknown field "spec.placement.nodeName"',
     ),
     Bad("a long name", {"metadata.name": "t" * 58}, "metadata.name must be at most 57 characters long"),
 ]

@@ -302,7 +302,9 @@ def _between_rows() -> Iterator[Row]:
     yield Row(
         when="a new recorder's Pod is refused by admission",
         task=task(waiting),
-        facts=Facts(refusal=Refusal(message="violates PodSecurity", quota=False)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.ADMISSION_REFUSED, message="violates PodSecurity", passes=False)
+        ),
         state=State.STOPPING,
         reason="Closing",
         does="create 2 to close",
@@ -400,14 +402,18 @@ def _closing_rows() -> Iterator[Row]:
     yield Row(
         when="the quota has no room for the Pod that is to close the playlist",
         task=task(unseen),
-        facts=Facts(refusal=Refusal(message="exceeded quota: pods", quota=True)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.QUOTA_EXCEEDED, message="exceeded quota: pods", passes=True)
+        ),
         state=State.STOPPING,
         reason="Closing",
     )
     yield Row(
         when="admission refuses the Pod that is to close the playlist",
         task=task(unseen),
-        facts=Facts(refusal=Refusal(message="violates PodSecurity", quota=False)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.ADMISSION_REFUSED, message="violates PodSecurity", passes=False)
+        ),
         state=State.FAILED,
         reason="OOMKilled",
     )

@@ -180,7 +180,7 @@ class Row:
 
     @property
     def was(self) -> str:
-        return "(new)" if self.task.status.attempt == 0 else self.task.status.state.value
+        return "(new)" if self.task.status.enqueued_at is None else self.task.status.state.value
 
 
 def actions_text(decision: Decision) -> str:
@@ -194,8 +194,10 @@ def _action_text(action: Action) -> str:
             return f"create {attempt} to close"
         case CreatePod(attempt=attempt):
             return f"create {attempt}"
-        case TellPod(pod=view, paused=paused, stop_since=since):
+        case TellPod(pod=view, paused=paused, users=users, stop_since=since):
             to = "stop" if since else "pause" if paused else "go on"
+            if users is not None:
+                to = f"record {' '.join(users) or 'everyone'}"
             return f"tell {view.name.removeprefix('task-')} to {to}"
         case ReleasePod(pod=view):
             return f"release {view.name.removeprefix('task-')}"

@@ -1,6 +1,7 @@
 """The table of states as data: each row is a test of `decide` and a line of docs/operator.md.
 
-Here are the rows of tasks that have a future; operator_stop_rows.py has a stop while the store fails, operator_end_rows.py the others.
+Here are the rows of tasks that have a future; operator_queue_rows.py has those that wait, operator_stop_rows.py a stop
+while the store fails, operator_end_rows.py the others.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from support.operator_parts import (
     status,
     task,
 )
+from support.operator_queue_rows import QUEUE_ROWS
 from support.operator_stop_rows import STOP_ROWS
 from support.summaries import failed, live, summary
 
@@ -154,6 +156,19 @@ def _first_rows() -> Iterator[Row]:
         reason="NotConfigured",
     )
     yield Row(
+        when="asks for nodes that tasks may not choose (spec.placement)",
+        task=task(placement={"node_selector": {"pool": "gpu"}}),
+        state=State.FAILED,
+        reason="PlacementNotAllowed",
+    )
+    yield Row(
+        when="was accepted before its placement was no longer allowed, and has no Pod yet",
+        task=task(status(pod=False), placement={"node_selector": {"pool": "gpu"}}),
+        state=State.ENQUEUED,
+        reason="",
+        does="create 1",
+    )
+    yield Row(
         when="has no Pod yet: the operator died before it made one",
         task=task(status(pod=False)),
         state=State.ENQUEUED,
@@ -163,7 +178,9 @@ def _first_rows() -> Iterator[Row]:
     yield Row(
         when="has no Pod, and the quota refuses one",
         task=task(status(pod=False)),
-        facts=Facts(refusal=Refusal(message="exceeded quota: pods", quota=True)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.QUOTA_EXCEEDED, message="exceeded quota: pods", passes=True)
+        ),
         state=State.ENQUEUED,
         reason="QuotaExceeded",
     )
@@ -177,7 +194,9 @@ def _first_rows() -> Iterator[Row]:
     yield Row(
         when="has no Pod, and admission refuses one",
         task=task(status(pod=False)),
-        facts=Facts(refusal=Refusal(message="violates PodSecurity", quota=False)),
+        facts=Facts(
+            refusal=Refusal(reason=Reason.ADMISSION_REFUSED, message="violates PodSecurity", passes=False)
+        ),
         state=State.FAILED,
         reason="AdmissionRefused",
     )
@@ -400,6 +419,40 @@ def _pause_rows() -> Iterator[Row]:
         does="tell 1 to pause",
     )
     yield Row(
+        when="other users are asked for, the recorder was not told",
+        task=task(RECORDING, users=["user2", "user3"]),
+        pod=running(users=("user1", "user2")),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to record user2 user3",
+    )
+    yield Row(
+        when="everyone is asked for, and a pause",
+        task=task(RECORDING, users=[], pause=True),
+        pod=running(users=("user1",)),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to pause, tell 1 to record everyone",
+    )
+    yield Row(
+        when="other users are asked for, the recorder was told",
+        task=task(RECORDING, users=["user2"]),
+        pod=running(users=("user2",)),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
+        when="other users are asked for, of a recorder that an older operator made",
+        task=task(RECORDING, users=["user2"]),
+        pod=running(),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
         when="a pause is asked for while the Pod is being deleted",
         task=task(RECORDING, pause=True),
         pod=running(deleted_at=at(200)),
@@ -470,6 +523,7 @@ def _page_rows() -> Iterator[Row]:
 
 ROWS: tuple[Row, ...] = (
     *_first_rows(),
+    *QUEUE_ROWS,
     *_blocked_rows(),
     *_recording_rows(),
     *_pause_rows(),

@@ -162,6 +162,12 @@ class World:
         found = [event for event in found if event["regarding"]["name"] == name]
         return sorted(found, key=lambda event: event["eventTime"])
 
+    async def all_events(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the Events of all tasks."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        async for event in self.cluster.listed(path):
+            yield event
+
     async def until_deleting(self, name: str) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             pod = await self.pod(name)

@@ -195,8 +195,11 @@ class Capture:
             lines = os.read(0, 4096)
             if lines == b"" or b"stop" in lines:
                 return True
-            for line in lines.splitlines():
-                self.pause(paused=json.loads(line)["command"] == "pause")
+            for told in map(json.loads, lines.splitlines()):
+                if told["command"] == "users":
+                    self.say(event="warning", reason="Chosen", message=" ".join(told["users"]))
+                else:
+                    self.pause(paused=told["command"] == "pause")
         return False
 
     def tell_figures(self) -> None:

@@ -58,6 +58,12 @@ app.kubernetes.io/part-of: egress-operator
 {{- end -}}
 {{- end -}}
 
+{{/* A name of the whole cluster's, where the class is made here: two releases must not share it. */}}
+{{- define "egress.recorderPriorityClass" -}}
+{{- $made := .Values.recorder.priorityClass.create | ternary (printf "%s-%s-recorder" (include "egress.fullname" .) .Release.Namespace) "" -}}
+{{- .Values.recorder.priorityClassName | default $made -}}
+{{- end -}}
+
 {{/* The rules of one of the holders in files/rights.yaml. Takes (dict "root" $ "holder" "operator"). */}}
 {{- define "egress.rules" -}}
 {{- $rights := .root.Files.Get "files/rights.yaml" | fromYaml -}}
@@ -76,20 +82,35 @@ app.kubernetes.io/part-of: egress-operator
 {{- if .Values.sources.default.url -}}
 {{- $_ := set $sources "default" .Values.sources.default -}}
 {{- end -}}
-{{- $pod := pick $recorder "web" "resources" "spoolSize" "spoolMedium" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
+{{- $pod := pick $recorder "web" "presets" "resources" "spoolSize" "spoolMedium" "graceSeconds" "joinTimeoutSeconds" "labels" "annotations" "nodeSelector" "tolerations" "affinity" "doNotDisrupt" "runtimeClassName" -}}
 {{- $_ := set $pod "image" (include "egress.image" (dict "root" . "image" $recorder.image)) -}}
 {{- $_ := set $pod "imagePullPolicy" $recorder.image.pullPolicy -}}
 {{- $_ := set $pod "imagePullSecrets" .Values.imagePullSecrets -}}
 {{- $_ := set $pod "serviceAccountName" (include "egress.recorderServiceAccount" .) -}}
+{{- $_ := set $pod "priorityClassName" (include "egress.recorderPriorityClass" .) -}}
 {{- $config := deepCopy .Values.operator.settings -}}
 {{- $_ := set $config "namespaces" (include "egress.namespaces" . | fromJsonArray) -}}
 {{- $_ := set $config "region" .Values.region -}}
+{{- $_ := set $config "placement" .Values.placement -}}
 {{- $_ := set $config "store" .Values.store -}}
 {{- $_ := set $config "sources" $sources -}}
 {{- $_ := set $config "pages" (pick .Values.pages "default" "apps") -}}
+{{- $webhooks := dict "apps" .Values.webhooks.apps -}}
+{{- if .Values.webhooks.default.url -}}
+{{- $_ := set $webhooks "default" .Values.webhooks.default -}}
+{{- end -}}
+{{- $_ := set $config "webhooks" $webhooks -}}
 {{- $_ := set $config "recorder" $pod -}}
 {{- $_ := set $config "metricsPort" 8080 -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Secrets with the signing secrets of webhooks, as a JSON list without repeats. */}}
+{{- define "egress.webhookSecrets" -}}
+{{- $secrets := list -}}
+{{- if .Values.webhooks.default.url -}}{{- $secrets = append $secrets .Values.webhooks.default.secret -}}{{- end -}}
+{{- range .Values.webhooks.apps -}}{{- $secrets = append $secrets .secret -}}{{- end -}}
+{{- $secrets | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
 {{/* "yes" where recorders of pages have a NetworkPolicy of their own. */}}
@@ -186,6 +207,20 @@ app.kubernetes.io/part-of: egress-operator
 {{- $_ := set $out "kubernetes" $auth.kubernetes -}}
 {{- end -}}
 {{- $out | toJson -}}
+{{- end -}}
+
+{{/* The store as the gateway reads it, as EGRESS_GATEWAY_HISTORY has it: folder and region as the operator's. */}}
+{{- define "egress.gatewayHistory" -}}
+{{- $out := pick .Values.store "url" "folder" "options" -}}
+{{- $_ := set $out "region" .Values.region -}}
+{{- $out | toJson -}}
+{{- end -}}
+
+{{/* The Secret that the gateway reads the store with; empty without history, or where the node gives access. */}}
+{{- define "egress.historySecret" -}}
+{{- if .Values.gateway.history.enabled -}}
+{{- .Values.gateway.history.credentialsSecret | default .Values.store.credentialsSecret -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}

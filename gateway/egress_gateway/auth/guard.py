@@ -24,9 +24,10 @@ from egress_gateway.limits import Limits
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE, Trace
+from egress_gateway.openapi.site import DOCUMENT_PATH, PAGE_PATH
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Nobody is asked there: the kubelet and Prometheus have no credentials of ours, and no app is told of."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", DOCUMENT_PATH, PAGE_PATH})
+"""Nobody is asked there: the kubelet, Prometheus and a browser have no credentials of ours, and no app is told of."""
 API_KEY_HEADER: Final = "X-API-Key"
 _RETRY_SECONDS = 5
 _CHALLENGE = 'Bearer realm="egress"'

@@ -1,6 +1,6 @@
 """The capture child's process: stdin, stdout, signals; the work is `session.record`.
 
-In: the config on the first line of stdin, then `{"command": …}` lines: `pause`, `resume`, and `stop`, which end of
+In: the config on the first line of stdin, then `{"command": …}` lines: `pause`, `resume`, `users`, and `stop`, which end of
 file, SIGTERM and SIGINT mean as well. Out: events on stdout, logs on stderr, an exit code (`errors.EndReason`). A second SIGTERM exits at once.
 """
 
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from egress_recorder.capture.choice import Choice
 from egress_recorder.capture.config import parse_config
 from egress_recorder.capture.errors import CaptureError, EndReason
 from egress_recorder.capture.events import Ended, EventWriter
@@ -51,6 +52,7 @@ def main() -> None:
 
     # A page is shown before it is recorded; people are seen a moment after one has joined them.
     pauses = Pauses(paused=config.paused, empty=config.page is None)
+    choice = Choice(config.users)
 
     async def run() -> EndReason:
         from egress_recorder.capture.session import record  # noqa: PLC0415 - GStreamer takes 0.2 s to import
@@ -59,9 +61,11 @@ def main() -> None:
         on_stop.append(functools.partial(loop.call_soon_threadsafe, stop.set))
         if stop_asked.is_set():
             stop.set()
-        threading.Thread(target=_read_commands, args=(ask_stop, pauses), name="commands", daemon=True).start()
+        threading.Thread(
+            target=_read_commands, args=(ask_stop, pauses, choice), name="commands", daemon=True
+        ).start()
         threading.Thread(target=_watch_writer, args=(events, ask_stop), name="writer", daemon=True).start()
-        return await record(config, emit=events.emit, stop=stop, pauses=pauses)
+        return await record(config, emit=events.emit, stop=stop, pauses=pauses, choice=choice)
 
     reason = asyncio.run(run())
     # the SDK's teardown at interpreter exit can panic while its threads still log; all that matters is closed
@@ -69,16 +73,19 @@ def main() -> None:
     os._exit(reason.exit_code)
 
 
-def _read_commands(ask_stop: Callable[[], None], pauses: Pauses) -> None:
+def _read_commands(ask_stop: Callable[[], None], pauses: Pauses, choice: Choice) -> None:
     for line in sys.stdin:
         try:
-            command = json.loads(line).get("command")
+            told = json.loads(line)
+            command = told.get("command")
         except (ValueError, AttributeError):
-            command = None
+            told, command = {}, None
         if command == "stop":
             break
         if command in {"pause", "resume"}:
             pauses.wish(command == "pause", at=time.monotonic_ns())
+        elif command == "users":
+            choice.choose(tuple(told.get("users") or ()))
         else:
             log.warning("not a command: %.100s", line.strip())
     ask_stop()

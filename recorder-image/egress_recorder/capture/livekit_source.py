@@ -81,6 +81,7 @@ class LiveKitSource:
         self._stage: Stage | None = None
         self._taps: Taps | None = None
         self._live: dict[str, _Live] = {}
+        self._users = config.users
         self._order: dict[str, int] = {name: place for place, name in enumerate(config.users)}
         self._present: set[str] = set()
         self._leaving = False
@@ -175,7 +176,24 @@ class LiveKitSource:
             await asyncio.wait_for(self._room.disconnect(), LEAVE_SECONDS)
 
     def _wanted(self, identity: str) -> bool:
-        return not self._config.users or identity in self._config.users
+        return not self._users or identity in self._users
+
+    def choose(self, users: tuple[str, ...]) -> None:
+        """Record these from now on, everyone if there are none: who is no longer wanted leaves the picture."""
+        self._users = users
+        if self._stage is None or self._leaving:
+            return
+        for participant in list(self._room.remote_participants.values()):
+            wanted = self._wanted(participant.identity)
+            if wanted == (participant.identity in self._present):
+                continue
+            if wanted:
+                self._on_joined(participant)
+            else:
+                self._on_left(participant)
+            # Also where it seems to be so: what was asked for a moment ago may still be on its way back.
+            for publication in list(participant.track_publications.values()):
+                publication.set_subscribed(wanted)
 
     def _subscribe_all(self) -> None:
         for participant in list(self._room.remote_participants.values()):

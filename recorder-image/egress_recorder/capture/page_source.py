@@ -133,6 +133,9 @@ class PageSource:
         finally:
             task.cancel()
 
+    def choose(self, users: tuple[str, ...]) -> None:
+        """Do nothing: a page has no users."""
+
     def play(self, stage: Stage) -> None:
         """Push what the display shows and what the page plays, from now on."""
         if self._screen is None or self._sound is None:

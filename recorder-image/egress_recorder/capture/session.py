@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from egress_recorder.capture.choice import Choice
 from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.cpus import available_cpus, threads
 from egress_recorder.capture.errors import CaptureError, EndReason, PageEnded
@@ -27,7 +28,12 @@ STATS_SECONDS = 1.0
 
 
 async def record(
-    config: CaptureConfig, *, emit: Callable[[Event], None], stop: asyncio.Event, pauses: Pauses
+    config: CaptureConfig,
+    *,
+    emit: Callable[[Event], None],
+    stop: asyncio.Event,
+    pauses: Pauses,
+    choice: Choice,
 ) -> EndReason:
     """Capture until told to stop or something ends it; emit `ended` last, exactly once."""
     source: Source | None = None
@@ -38,6 +44,8 @@ async def record(
         cpus = available_cpus(limit=config.cpus)
         output = Output(config, threads=threads(cpus), pauses=pauses, emit=emit, loop=loop)
         source = make_source(config, emit=emit)
+        choose = source.choose
+        choice.follow(lambda users: loop.call_soon_threadsafe(choose, users))
         what = f"channel {config.source.channel} at {config.source.url}" if not config.page else "the page"
         log.info("joining %s, threads=%d", what, threads(cpus))
         if await _unless(stop, source.join()):

@@ -49,6 +49,9 @@ class Source(Protocol):
     def play(self, stage: Stage) -> None:
         """Begin to push what is there and what comes; called once, the pipeline plays."""
 
+    def choose(self, users: tuple[str, ...]) -> None:
+        """Record these from now on, everyone if there are none; before `play` it is whom to begin with."""
+
     async def leave(self) -> None:
         """Go out; may be called at any time after `join` began."""
 

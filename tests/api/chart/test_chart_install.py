@@ -125,6 +125,7 @@ def release(cluster: Cluster) -> Iterator[Cluster]:
 
 def test_the_api_server_takes_everything_and_warns_of_nothing(cluster: Cluster) -> None:
     values = {**OWN, **PAGES, "crds": {"install": False}, "gateway": {"replicas": 2}}
+    values = merged(values, {"recorder": {"priorityClass": {"create": True}}})
     command = [str(cluster.server.kubectl), f"--kubeconfig={cluster.server.kubeconfig}"]
     command += ["apply", "--server-side", "--dry-run=server", "--validate=strict"]
     done = subprocess.run(

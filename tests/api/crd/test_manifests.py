@@ -3,13 +3,14 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from egress_api.spec import EgressTaskSpec
-from support.manifests import ABSENT, BAD, GOOD, GOOD_PAGE, Bad, changed
+from support.manifests import ABSENT, BAD, GOOD, GOOD_PAGE, GOOD_PLACE, Bad, changed
 
 pytestmark = pytest.mark.api
 
@@ -46,7 +47,7 @@ def test_the_models_refuse_it_too(bad: Bad) -> None:
         EgressTaskSpec.model_validate(bad.manifest()["spec"], strict=bad.what == "a wrong type")
 
 
-@pytest.mark.parametrize("manifest", [GOOD, GOOD_PAGE], ids=["channel", "page"])
+@pytest.mark.parametrize("manifest", [GOOD, GOOD_PAGE, GOOD_PLACE], ids=["channel", "page", "place"])
 def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
     answer = kubectl("create", "-o", "json", "-f", "-", manifest=manifest)
     assert answer.returncode == 0, answer.stderr
@@ -58,20 +59,41 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
     assert spec == {**expected, "users": spec.get("users", [])} or {**spec, "users": []} == expected
 
 
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("record-*.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_is_taken_as_it_stands(kubectl: Kubectl, example: Path) -> None:
+    answer = kubectl("create", "--validate=strict", "-o", "name", "-f", str(example))
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == [f"egresstask.egress-operator.dev/{example.stem}"]
+    assert answer.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"spec.channel": "other"}, "spec.channel can't be changed after creation"),
-        ({"spec.users": ["user1"]}, "spec.users can't be changed after creation"),
+        ({"spec.appId": "another"}, "spec.appId can't be changed after creation"),
         ({"spec.video.width": 640}, "spec.video can't be changed after creation"),
+        ({"spec.queueName": "other"}, "spec.queueName can't be changed after creation"),
         ({"spec.requestId": "late"}, "spec.requestId can't be changed after creation"),
+        ({"spec.placement.region": "eu"}, "spec.placement can't be changed after creation"),
     ],
 )
-def test_all_but_stop_stays_as_it_was(kubectl: Kubectl, changes: dict[str, Any], sentence: str) -> None:
+def test_all_but_users_pause_and_stop_stays_as_it_was(
+    kubectl: Kubectl, changes: dict[str, Any], sentence: str
+) -> None:
     assert kubectl("apply", "-f", "-", manifest=GOOD).returncode == 0
     answer = kubectl("apply", "-f", "-", manifest=changed(GOOD, changes))
     assert answer.returncode == 1
     assert sentence in answer.stderr
+
+
+def test_a_priority_may_be_changed(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", manifest=GOOD).returncode == 0
+    answer = kubectl("apply", "-o", "json", "-f", "-", manifest=changed(GOOD, {"spec.priority": -7}))
+    assert json.loads(answer.stdout)["spec"]["priority"] == -7
 
 
 def test_stop_goes_one_way(kubectl: Kubectl) -> None:
@@ -114,7 +136,19 @@ def test_columns_and_short_name(kubectl: Kubectl) -> None:
         "AGE",
     ]
     wide = kubectl("get", "egress", "-o", "wide").stdout.splitlines()[0].split()
-    assert wide == ["NAME", "APP", "SOURCE", "STATE", "FILES", "AGE", "REASON", "POD", "NODE", "LOST"]
+    assert wide == [
+        "NAME",
+        "APP",
+        "SOURCE",
+        "STATE",
+        "FILES",
+        "AGE",
+        "REASON",
+        "POSITION",
+        "POD",
+        "NODE",
+        "LOST",
+    ]
 
 
 def test_explain_knows_the_fields(kubectl: Kubectl) -> None:

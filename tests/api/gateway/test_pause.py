@@ -147,7 +147,7 @@ async def test_a_task_that_is_to_stop_takes_no_pause(gateway: Client, admin: Adm
     await gateway.post(f"{START}/{task}/stop", json=STOP)
     status, kind, detail = await refused(gateway, f"{START}/{task}")
     assert (status, kind) == (409, "task-ended")
-    assert detail.startswith(f"Task {task} is ending: it can't be paused or go on any more")
+    assert detail.startswith(f"Task {task} is ending: it can't be paused, go on or be changed any more")
     assert admin.task(task)["spec"]["pause"] is False
 
 
@@ -225,3 +225,35 @@ async def test_updates_are_counted_by_their_method(gateway: Client, task: str) -
     text = await (await gateway.get("/metrics")).text()
     labels = 'method="PATCH",route="/egress/v1/{app_id}/tasks/{task_id}"'
     assert f'egress_gateway_requests_total{{code="200",{labels}}} 1.0' in text
+
+
+async def test_other_users_stand_in_the_task(gateway: Client, admin: Admin, task: str) -> None:
+    for users in (["user2", "user3"], []):
+        body = {"request_id": "u7d3", "payload": {"users": users}}
+        answer = await gateway.patch(f"{START}/{task}", json=body)
+        assert (answer.status, (await answer.json())["payload"]["users"]) == (200, users)
+        assert admin.task(task)["spec"].get("users", []) == users
+        assert admin.task(task)["spec"]["pause"] is False
+
+
+async def test_users_and_a_pause_are_one_change(gateway: Client, admin: Admin, task: str) -> None:
+    body = {"request_id": "u7d3", "payload": {"users": ["user2"], "pause": True}}
+    assert (await gateway.patch(f"{START}/{task}", json=body)).status == 200
+    changed_task = admin.task(task)
+    assert (changed_task["spec"]["users"], changed_task["spec"]["pause"]) == (["user2"], True)
+    assert changed_task["metadata"]["generation"] == 2
+
+
+async def test_a_page_has_no_users(gateway: Client, admin: Admin) -> None:
+    task = await start(gateway, START_FREESTYLE)
+    body = {"request_id": "u7d3", "payload": {"users": ["user2"], "pause": True}}
+    answer = await gateway.patch(f"{START}/{task}", json=body)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (400, ["/payload/users"])
+    assert admin.task(task)["spec"]["pause"] is False
+
+
+async def test_a_task_that_has_ended_takes_no_users(gateway: Client, admin: Admin, task: str) -> None:
+    await gateway.post(f"{START}/{task}/stop", json=STOP)
+    answer = await gateway.patch(f"{START}/{task}", json={"request_id": "u7d3", "payload": {"users": []}})
+    assert answer.status == 409

@@ -20,6 +20,8 @@ async def test_every_start_makes_its_task(gateway: Client, admin: Admin, body: E
     for field in ("layout", "channel", "url", "frozenPicture", "limits"):
         if field in body["payload"]:
             assert spec[field] == body["payload"][field], field
+    asked = body["payload"].get("placement", {})
+    assert {field: spec.get("placement", {}).get(field) for field in asked} == asked
 
 
 async def test_the_task_ids_are_those_that_really_come_out(gateway: Client) -> None:

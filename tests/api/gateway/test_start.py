@@ -59,6 +59,7 @@ async def test_a_channel_becomes_a_task(gateway: Client, admin: Admin) -> None:
             "maxBytes": 0,
         },
         "retryLimit": 2,
+        "priority": 0,
         "pause": False,
         "stop": False,
     }

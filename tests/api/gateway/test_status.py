@@ -6,6 +6,7 @@ import pytest
 
 from support.bad_starts import START_FLAT, START_FREESTYLE
 from support.gateway import Admin, Client, MakeGateway, cached, reads, until
+from support.manifests import changed
 
 START = "/egress/v1/demo/tasks"
 FILE = {
@@ -110,6 +111,25 @@ async def test_what_the_operator_writes_is_shown(gateway: Client, admin: Admin) 
     assert body["manifest_uri"] == "s3://recordings/demo/t/manifest.json"
     assert "stopped_at" not in body
     assert (body["gaps"], body["lost_seconds"], body["pending_bytes"]) == ([GAP], 3.2, 4096)
+
+
+async def test_a_task_that_waits_says_for_what_and_where_it_stands(gateway: Client, admin: Admin) -> None:
+    body = changed(START_FLAT, {"payload.priority": 7, "payload.queue_name": "team-a"})
+    task = await start(gateway, body)
+    spec = admin.task(task)["spec"]
+    assert (spec["priority"], spec["queueName"]) == (7, "team-a")
+    admin.set_status(task, state="ENQUEUED", reason="QueueFull", message="waits", queuePosition=12)
+    answer: dict[str, Any] = {}
+
+    async def seen() -> bool:
+        answer.update(await (await gateway.get(f"{START}/{task}")).json())
+        return bool(answer["reason"] == "QueueFull")
+
+    await until("the status is seen", seen)
+    assert (answer["status"], answer["queue_position"]) == ("ENQUEUED", 12)
+    stopping = await gateway.post(f"{START}/{task}/stop", json={"request_id": "a"})
+    assert stopping.status == 200
+    assert "queue_position" not in await (await gateway.get(f"{START}/{task}")).json()
 
 
 @pytest.mark.parametrize("state", ["ENQUEUED", "PROCESSING", "STOPPING"])

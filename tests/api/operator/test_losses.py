@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, RecorderPhase
 from egress_api.states import GapReason, Reason
-from egress_api.status import Gap
+from egress_api.status import Gap, Verdict
 from support.operator_world import World
 from support.summaries import START, failed, live, playlist, summary
 
@@ -121,6 +122,17 @@ async def test_a_pause_reaches_the_pod_and_the_recorders_word_the_status(world: 
         await world.until("an Event for each change", told)
 
 
+async def test_other_users_reach_the_pod_and_no_other_recorder_is_made(world: World) -> None:
+    async with world.recorder_answers(), world.operator():
+        await _recording(world, "users", live(), users=["user1"])
+        await world.until_told("users-1", "user1", what="users")
+        for users in (["user2", "user3"], [], ["user1"]):
+            await world.patch_task("users", users=users)
+            await world.until_told("users-1", ",".join(users), what="users")
+        await world.until_state("users", "PROCESSING", reason="Recording")
+        assert await world.pod("users-2") is None
+
+
 async def test_a_task_that_is_paused_from_the_start_has_a_pod_that_says_so(world: World) -> None:
     async with world.recorder_answers(), world.operator():
         world.live = live(paused=True)
@@ -170,7 +182,10 @@ async def test_a_playlist_that_was_left_open_is_closed_before_the_task_ends(worl
         status = await _killed(world, "open")
         assert (status["verdict"]["state"], status["verdict"]["reason"]) == ("FAILED", "OOMKilled")
         pod = await world.until_pod("open", attempt=2)
-        assert '"finishOnly":true' in pod["spec"]["containers"][0]["env"][0]["value"]
+        config = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
+        # Written before the Pod is made: the manifest is to say how the task ends.
+        assert config.finish_only
+        assert config.verdict == Verdict.model_validate(status["verdict"])
         await world.stop_task("open")
         await world.bind("open-2")
         await world.run_pod("open-2", ready=False)

@@ -13,8 +13,9 @@ def fields(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
     for name, child in node.get("properties", {}).items():
         yield f"{path}.{name}", child
         yield from fields(child, f"{path}.{name}")
-    if "items" in node:
-        yield from fields(node["items"], f"{path}[]")
+    for inner in ("items", "additionalProperties"):
+        if inner in node:
+            yield from fields(node[inner], f"{path}[]")
 
 
 def test_the_committed_file_is_what_the_models_generate() -> None:
@@ -32,12 +33,22 @@ def test_every_text_and_list_is_bounded() -> None:
         for path, field in fields(SCHEMA)
         if (field["type"] == "string" and not {"maxLength", "enum", "format"} & set(field))
         or (field["type"] == "array" and "maxItems" not in field)
+        or ("additionalProperties" in field and not _bounded_map(field))
     ]
     assert unbounded == [".apiVersion", ".kind"]
 
 
+def _bounded_map(field: dict[str, Any]) -> bool:
+    [rule] = field["x-kubernetes-validations"]
+    return (
+        "maxProperties" in field
+        and "maxLength" in field["additionalProperties"]
+        and "size(key)" in rule["rule"]
+    )
+
+
 def test_the_schema_is_structural() -> None:
-    forbidden = {"$ref", "anyOf", "allOf", "oneOf", "additionalProperties", "title", "const"}
+    forbidden = {"$ref", "anyOf", "allOf", "oneOf", "propertyNames", "title", "const"}
     assert [path for path, field in fields(SCHEMA) if forbidden & set(field)] == []
 
 
@@ -48,10 +59,12 @@ def test_status_is_a_subresource_without_defaults() -> None:
     assert [name for name, field in top.items() if "default" in field] == []
 
 
-def test_every_spec_field_but_pause_and_stop_is_immutable() -> None:
+def test_every_spec_field_but_users_priority_pause_and_stop_is_immutable() -> None:
     spec = SCHEMA["properties"]["spec"]
     messages = " ".join(rule["message"] for rule in spec["x-kubernetes-validations"])
     assert [f for f in spec["properties"] if f"spec.{f} can't be changed" not in messages] == [
+        "users",
+        "priority",
         "pause",
         "stop",
     ]

@@ -46,6 +46,19 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "history and other tokens": {
+        "store": {"url": "s3://recordings", "credentialsSecret": "keys"},
+        "gateway": {
+            "history": {"enabled": True, "credentialsSecret": "keys-to-read"},
+            "tokenRefresh": {"enabled": True},
+        },
+    },
+    "webhooks": {
+        "webhooks": {
+            "default": {"url": "https://app.example", "secret": "signing"},
+            "apps": {"a": {"url": "http://a.media", "secret": "of.a", "events": ["task.file"]}},
+        }
+    },
     "node port": {"gateway": {"service": {"type": "NodePort", "nodePort": 30091}}},
     "many gateways, spread": {
         "gateway": {
@@ -88,6 +101,29 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 9000}]}]},
         },
         "networkPolicy": {"egress": [{"ports": [{"protocol": "UDP", "port": 53}]}]},
+    },
+    "recorders placed": {
+        "placement": {
+            "regions": {
+                "eu": {
+                    "nodeSelector": {"pool": "eu"},
+                    "tolerations": [{"key": "media", "operator": "Exists"}],
+                }
+            },
+            "allowedNodeLabels": ["disk"],
+            "allowedTaints": ["dedicated"],
+        },
+        "recorder": {
+            "presets": [
+                {
+                    "layout": "flat",
+                    "upTo": {"width": 1280, "height": 720},
+                    "resources": {"limits": {"cpu": "2"}},
+                }
+            ],
+            "doNotDisrupt": False,
+            "priorityClass": {"create": True, "preemptionPolicy": "PreemptLowerPriority"},
+        },
     },
     "nothing optional": {
         "crds": {"install": False},

@@ -14,7 +14,17 @@ from egress_api.address_ranges import Network
 from egress_operator.settings import Settings
 from support.charts import CHART, REPOSITORY, render
 
-SET_BY_TEMPLATES = {"namespaces", "region", "store", "sources", "pages", "recorder", "metricsPort"}
+SET_BY_TEMPLATES = {
+    "namespaces",
+    "region",
+    "placement",
+    "store",
+    "sources",
+    "pages",
+    "webhooks",
+    "recorder",
+    "metricsPort",
+}
 MOVED = {"recorder.webImage"}
 """Values that the schema still takes, so that a sentence can say where they are now."""
 RECORDER_SET_BY_TEMPLATES = {"image", "imagePullPolicy", "imagePullSecrets", "serviceAccountName"}
@@ -85,6 +95,7 @@ def test_the_defaults_are_the_operators_own() -> None:
         assert values["recorder"][name] == recorder[name], name
     assert values["store"]["folder"] == theirs["store"]["folder"]
     assert {name: values["pages"][name] for name in theirs["pages"]} == theirs["pages"]
+    assert values["placement"] == theirs["placement"]
 
 
 def test_the_networks_closed_to_pages_are_those_that_the_recorder_refuses() -> None:

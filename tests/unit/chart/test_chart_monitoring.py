@@ -31,6 +31,7 @@ def _exposed() -> dict[str, str]:
     live = Live(config=recorder_config(), people=People(now=0.0), beat_at=0.0)
     operator = OperatorMetrics()
     operator.observe_queue(depth=lambda: 0, oldest=lambda: 0)
+    operator.observe_webhooks(oldest=lambda: 0)
     return {
         "gateway": GatewayMetrics().render().decode(),
         "operator": generate_latest(operator.registry).decode(),

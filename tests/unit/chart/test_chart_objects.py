@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from egress_api.constants import GROUP, LAYOUT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, TASK_LABEL
-from support.charts import CHART, RELEASE, Rendered, merged, render
+from support.charts import CHART, NAMESPACE, RELEASE, Rendered, merged, render
 
 Rules = set[tuple[str, str, str]]
 
@@ -92,6 +92,31 @@ def test_every_watched_namespace_has_roles_for_the_one_operator() -> None:
         len([role for role in rendered.all_of("Role") if role["metadata"]["name"] == "egress-gateway"]) == 1
     )
     assert rendered.settings()["namespaces"] == ["media", "team-a"]
+
+
+def test_the_gateway_changes_secrets_only_where_tokens_may_be_renewed() -> None:
+    kinds = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    (without, renewing) = (render(), render({"gateway": {"tokenRefresh": {"enabled": True}}}))
+    assert not {item["kind"] for item in without.objects} & kinds
+    rules = [rendered.one("Role", "egress-gateway")["rules"] for rendered in (without, renewing)]
+    added = [rule for rule in rules[1] if rule not in rules[0]]
+    assert added == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["update"]}]
+    (policy,) = renewing.all_of("ValidatingAdmissionPolicy")
+    (binding,) = renewing.all_of("ValidatingAdmissionPolicyBinding")
+    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
+    assert policy["metadata"]["name"] == f"egress-{NAMESPACE}-token-refresh"
+
+
+def test_the_policy_is_for_the_gateways_account_where_its_tasks_are() -> None:
+    values = {"namespaces": ["team-a"], "gateway": {"namespace": "team-a", "tokenRefresh": {"enabled": True}}}
+    (policy,) = render(values).all_of("ValidatingAdmissionPolicy")
+    (condition,) = policy["spec"]["matchConditions"]
+    assert condition["expression"] == (
+        f"request.userInfo.username == 'system:serviceaccount:{NAMESPACE}:egress-gateway'"
+    )
+    assert policy["spec"]["matchConstraints"]["namespaceSelector"] == {
+        "matchLabels": {"kubernetes.io/metadata.name": "team-a"}
+    }
 
 
 def test_a_gateway_elsewhere_has_its_rights_there() -> None:

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
+from egress_api.media import Layout
+from egress_api.outbox import EventType
+from egress_api.rest import StartRequest
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.settings import Settings as GatewaySettings
+from egress_operator.queue_settings import QueueSettings
 from egress_operator.settings import Settings
+from egress_operator.webhooks.settings import WebhookSettings
 from support.charts import CHART, REPOSITORY, Rendered, merged, render
 
 
@@ -23,6 +28,11 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
     values: dict[str, Any] = {
         "namespaces": ["media", "team-a"],
         "region": "eu-1",
+        "placement": {
+            "regions": {"eu": {"nodeSelector": {"pool": "eu"}, "tolerations": [{"key": "eu"}]}, "us": {}},
+            "allowedNodeLabels": ["disk"],
+            "allowedTaints": ["dedicated"],
+        },
         "imagePullSecrets": ["pull"],
         "store": {
             "url": "s3://bucket/prefix",
@@ -43,13 +53,26 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             },
             "web": {
                 "image": "web:9",
-                "resources": {"limits": {"memory": "3Gi"}},
+                "resources": {"requests": {"cpu": 1}, "limits": {"memory": "3Gi"}},
                 "shmSize": "1Gi",
                 "seccompProfile": "egress/chromium.json",
                 "hostUsers": False,
                 "requireSandbox": True,
             },
+            "presets": [
+                {
+                    "layout": "flat",
+                    "upTo": {"width": 640, "height": 360, "frameRate": 15},
+                    "resources": {"limits": {"cpu": "250m"}},
+                },
+                {
+                    "layout": "freestyle",
+                    "upTo": {"width": 1280, "height": 720},
+                    "resources": {"requests": {"memory": "1Gi"}},
+                },
+            ],
             "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+            "doNotDisrupt": False,
             "spoolSize": "3Gi",
             "spoolMedium": "Memory",
             "graceSeconds": 60,
@@ -68,6 +91,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             "apps": {"My.App": {"allow": ["10.1.0.0/16"]}},
             "networkPolicy": {"allow": [{"to": [{"namespaceSelector": {}}]}]},
         },
+        "webhooks": {
+            "default": {
+                "url": "https://app.example/hooks?x=1",
+                "secret": "signing",
+                "events": ["task.stopped"],
+            },
+            "apps": {"My.App": {"url": "http://app.media:8080", "secret": "signing.my-app"}},
+        },
         "operator": {
             "settings": {
                 "imagePullPatienceSeconds": 1,
@@ -75,6 +106,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
                 "resyncSeconds": 3,
                 "ttlSecondsAfterFinished": 4,
                 "maxFinished": 5,
+                "queue": {
+                    "maxTasks": 7,
+                    "maxTasksPerApp": 3,
+                    "startsPerSecond": 1.5,
+                    "startsBurst": 2,
+                    "queueName": "everybody",
+                    "apps": {"My.App": {"maxTasks": 1, "queueName": "team-a"}},
+                },
                 "workers": 6,
                 "logLevel": "debug",
             }
@@ -84,6 +123,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
     settings = _settings(render(values), tmp_path)
     assert settings.namespaces == ["media", "team-a"]
     assert settings.region == "eu-1"
+    assert settings.placement.model_dump() == {
+        "regions": {
+            "eu": {"node_selector": {"pool": "eu"}, "tolerations": [{"key": "eu"}]},
+            "us": {"node_selector": {}, "tolerations": []},
+        },
+        "allowed_node_labels": ["disk"],
+        "allowed_taints": ["dedicated"],
+    }
     assert settings.store.model_dump(exclude={"volume_claim"}) == {
         "url": "s3://bucket/prefix",
         "folder": "{region}/{task_id}",
@@ -102,8 +149,7 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "image": "registry.example/rec:9",
         "web": {
             "image": "web:9",
-            "resources": {"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
-                          "limits": {"cpu": "2", "memory": "3Gi", "ephemeral-storage": "4Gi"}},
+            "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "3Gi"}},
             "shm_size": "1Gi",
             "seccomp_profile": "egress/chromium.json",
             "host_users": False,
@@ -111,8 +157,14 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         },
         "image_pull_policy": "Always",
         "image_pull_secrets": ["pull"],
-        "resources": {"requests": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
-                      "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"}},
+        "presets": [
+            {"layout": Layout.FLAT, "up_to": {"width": 640, "height": 360, "frame_rate": 15},
+             "resources": {"limits": {"cpu": "250m"}}},
+            {"layout": Layout.FREESTYLE, "up_to": {"width": 1280, "height": 720, "frame_rate": 30},
+             "resources": {"requests": {"memory": "1Gi"}}},
+        ],
+        "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+        "do_not_disrupt": False,
         "service_account_name": "rec",
         "priority_class_name": "high",
         "runtime_class_name": "gvisor",
@@ -135,6 +187,29 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "max_finished": 5,
         "workers": 6,
     }  # fmt: skip
+    assert settings.webhooks.model_dump(mode="json") == {
+        "default": {
+            "url": "https://app.example/hooks?x=1",
+            "secret": "signing",
+            "events": ["task.stopped"],
+        },
+        "apps": {
+            "My.App": {
+                "url": "http://app.media:8080",
+                "secret": "signing.my-app",
+                "events": [kind.value for kind in EventType],
+            }
+        },
+        "folder": "/run/egress/webhooks",
+    }
+    assert settings.queue.model_dump() == {
+        "max_tasks": 7,
+        "max_tasks_per_app": 3,
+        "starts_per_second": 1.5,
+        "starts_burst": 2,
+        "queue_name": "everybody",
+        "apps": {"My.App": {"max_tasks": 1, "queue_name": "team-a"}},
+    }
     assert settings.log_level == "debug"
     assert settings.metrics_port == 8080
 
@@ -144,6 +219,63 @@ def test_the_least_values_make_valid_settings(tmp_path: Path) -> None:
     assert settings.namespaces == ["media"]
     assert settings.recorder.image == "egress-recorder:0.1.0"
     assert settings.recorder.service_account_name == "egress-recorder"
+    assert settings.queue == QueueSettings()
+
+
+@pytest.mark.parametrize(
+    ("recorder", "name", "made"),
+    [
+        ({}, "", []),
+        ({"priorityClassName": "high"}, "high", []),
+        ({"priorityClass": {"create": True}}, "egress-media-recorder", [(1000000, "Never")]),
+        ({"priorityClass": {"create": True, "value": 7}, "priorityClassName": "own"}, "own", [(7, "Never")]),
+    ],
+    ids=["none", "an existing one", "made", "made under a name"],
+)
+def test_the_priority_class_that_is_made_is_the_one_that_recorders_get(
+    recorder: dict[str, Any], name: str, made: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    rendered = render({"namespaces": ["media", "team-a"], "recorder": recorder})
+    classes = rendered.all_of("PriorityClass")
+
+    assert _settings(rendered, tmp_path).recorder.priority_class_name == name
+    assert [found["metadata"]["name"] for found in classes] == [name] * len(made)
+    assert [(found["value"], found["preemptionPolicy"]) for found in classes] == made
+
+
+def test_webhooks_reach_the_settings_and_their_secrets_are_mounted_where_they_are_read(
+    tmp_path: Path,
+) -> None:
+    values: dict[str, Any] = {
+        "default": {"url": "https://app.example/hooks", "secret": "signing"},
+        "apps": {
+            "a": {"url": "http://a.media", "secret": "of-a", "events": ["task.failed"]},
+            "b": {"url": "http://b.media", "secret": "signing"},
+        },
+    }
+    rendered = render({"webhooks": values})
+    settings = _settings(rendered, tmp_path).webhooks
+    of_a, other = settings.of("a"), settings.of("c")
+    assert of_a is not None
+    assert other is not None
+    assert (of_a.url, of_a.secret, of_a.events) == ("http://a.media", "of-a", [EventType.FAILED])
+    assert (other.url, other.events) == ("https://app.example/hooks", list(EventType))
+    pod = rendered.one("Deployment", "egress-operator")["spec"]["template"]["spec"]
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    assert list(secrets.values()) == [
+        {"secretName": "of-a", "defaultMode": 0o440},
+        {"secretName": "signing", "defaultMode": 0o440},
+    ]
+    mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    for name, secret in secrets.items():
+        mount = mounts[str(settings.folder / secret["secretName"])]
+        assert (mount["name"], mount["readOnly"]) == (name, True)
+
+
+def test_the_defaults_of_webhooks_are_the_operators_own(tmp_path: Path) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["webhooks"]
+    assert values["default"]["events"] == [kind.value for kind in EventType]
+    assert _settings(render(), tmp_path).webhooks == WebhookSettings()
 
 
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
@@ -181,6 +313,70 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
     assert settings.pages.of("other").ports == [80, 443]
     assert {"name": "http", "containerPort": settings.port} in gateway["ports"]
     assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
+
+
+STORE = {
+    "url": "s3://recordings/prefix",
+    "folder": "{region}/{app_id}/{task_id}",
+    "options": {"endpoint": "https://s3.example"},
+    "credentialsSecret": "keys",
+}
+
+
+def _gateway_pod(values: dict[str, Any]) -> dict[str, Any]:
+    return dict(render(values).one("Deployment", "egress-gateway")["spec"]["template"]["spec"])
+
+
+def test_the_gateway_holds_no_keys_of_the_store_unless_history_is_on() -> None:
+    pod = _gateway_pod({"store": STORE})
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+    assert "EGRESS_GATEWAY_HISTORY" not in {variable["name"] for variable in pod["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize(("own", "mounted"), [("", "keys"), ("keys-to-read", "keys-to-read")])
+def test_history_reads_the_store_that_the_operator_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, mounted: str
+) -> None:
+    values = {
+        "region": "eu",
+        "store": STORE,
+        "gateway": {"history": {"enabled": True, "credentialsSecret": own}},
+    }
+    pod = _gateway_pod(values)
+    (value,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "EGRESS_GATEWAY_HISTORY"]
+    monkeypatch.setenv("EGRESS_GATEWAY_HISTORY", value)
+    history, operator = GatewaySettings().history, _settings(render(values), tmp_path)
+    assert (history.url, history.folder, history.options) == (
+        operator.store.url,
+        operator.store.folder,
+        operator.store.options,
+    )
+    assert history.region == operator.region == "eu"
+    assert pod["volumes"][1]["secret"] == {"secretName": mounted, "defaultMode": 0o440}
+    assert pod["containers"][0]["volumeMounts"][1] == {
+        "name": "store-credentials",
+        "mountPath": str(history.credentials_dir),
+        "readOnly": True,
+    }
+
+
+def test_tokens_may_be_renewed_where_a_value_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for enabled in (False, True):
+        pod = _gateway_pod({"gateway": {"tokenRefresh": {"enabled": enabled}}})
+        for variable in pod["containers"][0]["env"]:
+            monkeypatch.setenv(variable["name"], variable["value"])
+        assert GatewaySettings().token_refresh is enabled
+
+
+def test_history_on_a_volume_is_mounted_to_be_read() -> None:
+    store = {"url": "file:///srv/recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
+    pod = _gateway_pod({"store": store, "gateway": {"history": {"enabled": True}}})
+    assert pod["volumes"][1]["persistentVolumeClaim"] == {"claimName": "recordings"}
+    assert pod["containers"][0]["volumeMounts"][1] == {
+        "name": "store",
+        "mountPath": "/srv/recordings",
+        "readOnly": True,
+    }
 
 
 def _auth(monkeypatch: pytest.MonkeyPatch, auth: dict[str, Any]) -> tuple[AuthSettings, dict[str, Any]]:
@@ -283,6 +479,24 @@ def test_the_values_of_the_page_on_authentication_are_taken(monkeypatch: pytest.
     assert {mode.value for found in modes for mode in found} == {"none", "apiKeys", "jwt", "kubernetes"}
     assert render({"gateway": values[-1]}).objects
     assert values[-1]["rateLimit"]["startsPerSecond"]
+
+
+def test_the_values_and_the_start_of_the_page_on_the_queue_are_taken(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "queue.md").read_text()
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    limits, kueue = (_settings(render(block), tmp_path).queue for block in blocks)
+    assert (limits.max_tasks, limits.limit_of("big-app"), limits.limit_of("free-app")) == (40, 25, 0)
+    assert [kueue.queue_of(app, asked=None) for app in ("big-app", "other")] == ["big-team", "recordings"]
+    (start,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert StartRequest.model_validate_json(start).payload.queue_name == "recordings"
+
+
+def test_the_values_of_the_page_on_the_operator_are_taken(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "operator.md").read_text()
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    placed, sized = (_settings(render(block), tmp_path) for block in blocks)
+    assert sorted(placed.placement.regions) == ["eu-west", "us-east"]
+    assert [preset.layout for preset in sized.recorder.presets] == [Layout.FLAT]
 
 
 def test_the_values_of_the_docs_are_taken_whole(tmp_path: Path) -> None:

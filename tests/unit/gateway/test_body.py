@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,3 +84,26 @@ def test_any_start_can_be_a_task_or_is_a_problem_with_pointers(
         asked, body = outcome
         assert asked.to_spec(app_id="demo", token_secret="a-secret").layout is asked.payload.layout
         assert len(request_digest(body.value)) == 64
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    written = (
+        json.dumps(START_FLAT).replace("1280", "1280.0").replace("720", "7.2e2").replace("42,", "42.00,")
+    )
+    body = decode(written.encode())
+    assert body.value == START_FLAT
+    assert parse(StartRequest, body) == parse(StartRequest, decode(json.dumps(START_FLAT).encode()))
+    assert request_digest(body.value) == request_digest(START_FLAT)
+
+
+@pytest.mark.parametrize("number", ["1280.5", "1e400", "-1e400", "9007199254740994.0", '"1280.0"', "1e-400"])
+def test_what_is_not_quite_a_whole_number_is_none(number: str) -> None:
+    written = json.dumps(START_FLAT).replace("1280", number).replace("720", "720.0")
+    with pytest.raises(ProblemError, match="video/width"):
+        parse(StartRequest, decode(written.encode()))
+
+
+def test_points_and_nesting_without_end_are_refused() -> None:
+    for depth in range(500, 3000, 100):
+        with pytest.raises(ProblemError):
+            parse(StartRequest, decode(b'{"n": 1.0, "a": ' + b"[" * depth + b"]" * depth + b"}"))

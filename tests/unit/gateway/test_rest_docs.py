@@ -57,13 +57,14 @@ def test_the_examples_are_the_contracts() -> None:
     last = listed["tasks"][-1]
     created = int(datetime.fromisoformat(last["created_at"]).timestamp())
     assert read_cursor(listed["next_cursor"]) == Place(created, last["task_id"])
-    [update] = page.pop("Pause")
-    UpdateRequest.model_validate_json(json.dumps(update), strict=True)
+    for section in ("Pause", "Other users", "Another access token"):
+        [update] = page.pop(section)
+        UpdateRequest.model_validate_json(json.dumps(update), strict=True)
     [stopped] = page.pop("Stop")
     StopAnswer.model_validate(stopped)
     [problem] = page.pop("Problems")
     Problem.model_validate(problem)
-    assert list(page) == ["Limits"]
+    assert list(page) == ["Limits", "Where to record"]
 
 
 @pytest.mark.parametrize("start", starts(), ids=lambda start: start["request_id"])

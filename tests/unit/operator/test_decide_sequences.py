@@ -12,9 +12,10 @@ from egress_api.results import LiveReport, Outcome, RecorderPhase
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
 from egress_api.status import Verdict
 from egress_operator.decide import decide
-from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod, TellPod
+from egress_operator.decision import CreatePod, DeletePod, DeleteTask, Facts, ReleasePod, TellPod, Turn
 from egress_operator.pod_state import ContainerEnd, PodView
 from support.operator_parts import SETTINGS, at, pod, task
+from support.operator_queue_rows import FULL, GRANTED, QUIET
 from support.summaries import failed, live, summary
 
 RANK = {
@@ -54,14 +55,20 @@ class TaskLife(RuleBasedStateMachine):
         self.store_fails = False
         self.closers: list[str] = []
         self.verdict: Verdict | None = None
+        self.turn: Turn | None = None
         self.last_words: set[int] = set()
         """Attempts that ended with a summary."""
 
     # The operator.
 
-    @initialize()
-    def task_is_created(self) -> None:
+    @initialize(turn=st.sampled_from([None, FULL, QUIET, GRANTED]))
+    def task_is_created(self, turn: Turn | None) -> None:
+        self.turn = turn
         self.look()
+
+    @rule(turn=st.sampled_from([FULL, QUIET, GRANTED]))
+    def turn_comes_or_does_not(self, turn: Turn) -> None:
+        self.turn = turn
 
     @rule()
     def operator_looks(self) -> None:
@@ -77,7 +84,8 @@ class TaskLife(RuleBasedStateMachine):
         seen = self.pods.get(pod_name("task", attempt=attempt))
         previous = self.pods.get(pod_name("task", attempt=attempt - 1)) if seen is None else None
         silent = 9.0 if seen is not None and seen.name in self.silent else None
-        facts = Facts(previous=previous, silent_seconds=silent, live=self.report(seen, attempt))
+        turn = None if status.attempt else self.turn
+        facts = Facts(previous=previous, silent_seconds=silent, live=self.report(seen, attempt), turn=turn)
         decision = decide(self.task, seen, now=self.now, settings=SETTINGS, facts=facts)
         if steps == 0:
             return
@@ -85,6 +93,7 @@ class TaskLife(RuleBasedStateMachine):
         for action in decision.actions[: steps - 1]:
             match action:
                 case CreatePod(attempt=number, finish_only=finish_only):
+                    assert turn is None or turn.granted, "who has no place gets no Pod"
                     name = pod_name("task", attempt=number)
                     if name not in self.pods:
                         assert name not in self.made, f"{name} was made twice"

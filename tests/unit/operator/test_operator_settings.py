@@ -92,6 +92,71 @@ def test_the_environment_may_name_the_image_for_pages(file: Path, monkeypatch: p
     assert settings.pages.of("a").ports == [8443]
 
 
+def test_the_queue_in_the_words_of_the_chart(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = "{small: {maxTasks: 1}, free: {maxTasks: 0, queueName: team-a}}"
+    file.write_text(FILE + f"queue: {{maxTasks: 9, maxTasksPerApp: 3, startsPerSecond: 2.5, apps: {apps}}}\n")
+    queue = Settings.load(file).queue
+
+    assert (queue.max_tasks, queue.starts_per_second, queue.starts_burst) == (9, 2.5, 10)
+    assert [queue.limit_of(app) for app in ("small", "free", "other")] == [1, 0, 3]
+    assert queue.queue_of("free", asked=None) == "team-a"
+    assert queue.queue_of("small", asked=None) == ""
+    assert queue.limited
+
+    monkeypatch.setenv("EGRESS_OPERATOR_QUEUE__MAX_TASKS", "4")
+    assert Settings.load(file).queue.max_tasks == 4
+
+
+@pytest.mark.parametrize(
+    ("queue", "limited"),
+    [
+        ("{}", False),
+        ("{startsBurst: 1, queueName: q, apps: {a: {queueName: b}}}", False),
+        ("{maxTasks: 1}", True),
+        ("{maxTasksPerApp: 1}", True),
+        ("{startsPerSecond: 0.1}", True),
+        ("{apps: {a: {maxTasks: 1}}}", True),
+    ],
+)
+def test_nobody_waits_where_no_limit_is_set(file: Path, queue: str, limited: bool) -> None:  # noqa: FBT001 - a table's column
+    file.write_text(FILE + f"queue: {queue}\n")
+
+    assert Settings.load(file).queue.limited is limited
+
+
+def test_a_queue_that_cannot_be_a_label_is_refused(file: Path) -> None:
+    file.write_text(FILE + "queue: {apps: {a: {queueName: Team_A}}}\n")
+
+    with pytest.raises(SettingsError, match="must be the name of a LocalQueue"):
+        Settings.load(file)
+
+
+def test_places_and_sizes_in_the_words_of_the_chart(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    presets = (
+        "[{layout: flat, upTo: {width: 640, height: 360}, resources: {requests: {cpu: 2, memory: 1Gi}}}]"
+    )
+    placement = "{regions: {eu: {nodeSelector: {pool: eu}}}, allowedTaints: [dedicated]}"
+    text = FILE.replace("graceSeconds: 60", f"graceSeconds: 60, presets: {presets}")
+    file.write_text(f"{text}placement: {placement}\n")
+    monkeypatch.setenv("EGRESS_OPERATOR_PLACEMENT__ALLOWED_NODE_LABELS", '["disk"]')
+    settings = Settings.load(file)
+
+    [preset] = settings.recorder.presets
+    assert (preset.up_to.width, preset.up_to.frame_rate) == (640, 30)
+    assert preset.resources == {"requests": {"cpu": "2", "memory": "1Gi"}}
+    assert settings.placement.regions["eu"].node_selector == {"pool": "eu"}
+    assert settings.placement.allowed_taints == ["dedicated"]
+    assert settings.placement.allowed_node_labels == ["disk"]
+
+
+def test_a_region_whose_name_no_task_could_have_is_refused(file: Path) -> None:
+    file.write_text(FILE + "placement: {regions: {eu/west: {}}}\n")
+
+    with pytest.raises(SettingsError, match=r"placement\.regions") as refused:
+        Settings.load(file)
+    assert "with a letter or digit at both ends" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -10,7 +10,9 @@ from egress_api.app_rules import AppPageRules
 from egress_api.media import FrozenPicture
 from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
+from egress_api.status import Verdict
 from egress_api.task import EgressTask
+from egress_operator.pod_state import PodView
 from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
 from egress_operator.settings import Settings
 from support.operator_parts import SETTINGS, at, task
@@ -66,6 +68,7 @@ POD: dict[str, Any] = {
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             "karpenter.sh/do-not-disrupt": "true",
             "egress-operator.dev/pause": "false",
+            "egress-operator.dev/users": "ann",
             "egress-operator.dev/stop": "false",
         },
         "finalizers": ["egress-operator.dev/results"],
@@ -160,6 +163,10 @@ POD: dict[str, Any] = {
                             "path": "stop",
                             "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/stop']"},
                         },
+                        {
+                            "path": "users",
+                            "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/users']"},
+                        },
                     ]
                 },
             },
@@ -218,6 +225,7 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
     pod["spec"]["containers"][0].pop("env")
     want = copy.deepcopy(POD)
     want["metadata"]["labels"]["egress-operator.dev/layout"] = "freestyle"
+    want["metadata"]["annotations"]["egress-operator.dev/users"] = ""
     (recorder,) = want["spec"]["containers"]
     recorder["image"] = "egress-recorder-web:1"
     recorder["resources"] = {
@@ -362,6 +370,18 @@ def test_a_pause_says_nothing_of_a_stop_nor_a_stop_of_a_pause() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("users", "told"), [(("user1", "user-2"), "user1,user-2"), ((), "")], ids=["two", "everyone"]
+)
+def test_whom_to_record_is_read_as_it_was_told(users: tuple[str, ...], told: str) -> None:
+    assert wishes(users=users) == {"egress-operator.dev/users": told}
+    pod = build_pod(task(users=list(users)), attempt=1, settings=SETTINGS)
+    pod["metadata"] |= {"uid": "u"}
+    assert PodView.from_resource(pod).users == users
+    del pod["metadata"]["annotations"]["egress-operator.dev/users"]
+    assert PodView.from_resource(pod).users is None
+
+
 def test_a_task_that_is_paused_from_the_start_says_so_on_its_pod() -> None:
     pod = build_pod(task(pause=True), attempt=1, settings=SETTINGS)
 
@@ -372,8 +392,25 @@ def test_who_only_closes_the_lists_needs_no_token_which_may_be_gone() -> None:
     pod = build_pod(task(), attempt=2, settings=SETTINGS, finish_only=True)
     config = RecorderConfig.model_validate_json(pod["spec"]["containers"][0]["env"][0]["value"])
 
-    assert (config.finish_only, config.token_file) == (True, None)
+    assert (config.finish_only, config.token_file, config.verdict) == (True, None, None)
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["spool", "tmp", "control"]
+
+
+def test_who_only_closes_the_lists_is_told_how_the_task_ends() -> None:
+    verdict = {"state": "FAILED", "reason": "NodeLost", "message": "gone", "since": "2026-11-23T07:00:00Z"}
+    decided = task()
+    decided = decided.model_copy(
+        update={"status": decided.status.model_copy(update={"verdict": Verdict.model_validate(verdict)})}
+    )
+    configs = [
+        RecorderConfig.model_validate_json(
+            build_pod(decided, attempt=2, settings=SETTINGS, finish_only=only)["spec"]["containers"][0][
+                "env"
+            ][0]["value"]
+        )
+        for only in (True, False)
+    ]
+    assert [config.verdict for config in configs] == [decided.status.verdict, None]
 
 
 def test_a_spool_in_memory() -> None:
@@ -394,6 +431,17 @@ def test_an_administrators_labels_do_not_hide_ours() -> None:
     assert meta["labels"]["team"] == "media"
     assert meta["labels"]["egress-operator.dev/task"] == "task"
     assert meta["annotations"]["note"] == "1"
+
+
+def test_autoscalers_may_be_let_at_nodes_that_record() -> None:
+    pod = build_pod(_asked(), attempt=2, settings=_changed(recorder={"do_not_disrupt": False}))
+
+    (recorder,) = pod["spec"]["containers"]
+    recorder.pop("env")
+    want = copy.deepcopy(POD)
+    for annotation in ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"):
+        want["metadata"]["annotations"].pop(annotation)
+    assert pod == want
 
 
 def test_more_tolerations_come_after_ours() -> None:

@@ -1,5 +1,6 @@
 """Tasks of another version: fields that are only new are no matter; what can't be read never costs a recording."""
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from egress_operator.keys import TaskKey
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
 from egress_operator.reconciler import Reconciler
+from egress_operator.turns import Turns
+from egress_operator.workqueue import WorkQueue
 from support.operator_parts import SETTINGS
 
 
@@ -51,7 +54,17 @@ def resource(*, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, 
 async def _looked_at(task: dict[str, Any]) -> list[dict[str, Any]]:
     cluster, metrics = OneTask(task), Metrics()
     live = LiveReports[TaskKey](poll_seconds=1, ring=lambda _: None, metrics=metrics)
-    reconciler = Reconciler(cluster=cluster, settings=SETTINGS, live=live, metrics=metrics, clock=utc_now)
+    turns = Turns(
+        SETTINGS.queue,
+        namespaces=["n"],
+        queue=WorkQueue(),
+        metrics=metrics,
+        clock=utc_now,
+        monotonic=time.monotonic,
+    )
+    reconciler = Reconciler(
+        cluster=cluster, settings=SETTINGS, live=live, turns=turns, metrics=metrics, clock=utc_now
+    )
     await reconciler.reconcile(TaskKey("n", "t"))
     return cluster.written
 

@@ -98,6 +98,22 @@ def test_keys_come_in_the_order_in_which_they_were_added() -> None:
     in_virtual_time(main)
 
 
+def test_a_key_that_is_to_be_first_passes_those_that_wait_and_is_still_worked_on_once() -> None:
+    async def main() -> None:
+        bench = Bench()
+        for key in "ab":
+            bench.queue.add(key)
+        await asyncio.sleep(0.5)
+        bench.queue.add("c")
+        bench.queue.add("d", first=True)
+        bench.queue.add("c", first=True)
+        bench.queue.add("d")
+        await bench.end(after=10)
+        assert [key for _, key in bench.done] == ["a", "d", "b", "c"], "c waited already"
+
+    in_virtual_time(main)
+
+
 def test_a_key_added_while_it_is_worked_on_is_worked_on_again_and_never_twice_at_once() -> None:
     async def main() -> None:
         bench = Bench(workers=4)
@@ -227,3 +243,20 @@ def test_a_long_queue_that_moves_is_not_stuck_and_one_that_stands_is() -> None:
         assert bench.queue.stuck_seconds == 1000
 
     in_virtual_time(main)
+
+
+async def test_a_busy_api_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    pauses: list[float] = []
+
+    async def process(_: str) -> None:
+        raise ConnectionError
+
+    def on_error(_: str, __: Exception, pause: float) -> None:
+        pauses.append(pause)
+        queue.close()
+
+    queue.add("task")
+    await queue.work(process, on_error=on_error, asks_for=lambda _: 7)
+
+    assert pauses == [7]

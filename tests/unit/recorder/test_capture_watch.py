@@ -15,7 +15,7 @@ from egress_recorder.capture.events import Change, Ended, Joined, Participant, S
 from egress_recorder.capture_end import Broken, meaning_of
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
-from egress_recorder.control import Wish
+from egress_recorder.control import Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.limits import Patience
 from egress_recorder.live import Live
@@ -174,6 +174,19 @@ def test_a_pause_is_wished_by_a_file_and_what_is_no_wish_changes_nothing(tmp_pat
         file.mkdir()
         assert not wish.read()
     assert [line["event"] for line in said] == ["wish-unreadable"] * 3
+
+
+def test_whom_to_record_stands_in_a_file_and_stays_where_there_is_none(tmp_path: Path) -> None:
+    users, file = Users(str(tmp_path), begin=("a",)), tmp_path / "users"
+    assert users.read() == ("a",)
+    for text, expected in [("b,c", ("b", "c")), ("", ()), ("d\n", ("d",))]:
+        file.write_text(text)
+        assert users.read() == expected
+    file.write_bytes(b"\xff")
+    assert users.read() == ("d",)
+    file.unlink()
+    assert users.read() == ("d",)
+    assert Users(None, begin=("a",)).read() == ("a",)
 
 
 def test_without_a_control_folder_nothing_is_wished() -> None:

@@ -122,8 +122,8 @@ async def test_damage_in_our_own_manifest_is_mended_and_anothers_is_left_alone(
     await manifest.write(book(1).manifest())
     await proxy.set(DAMAGED_ONCE)
     with pytest.raises(ObjectDamagedError):
-        await manifest.write(book(1).manifest(reason="x"))
+        await manifest.write(book(1).manifest(complete=True))
     with pytest.raises(OutputExistsError):
         await ManifestStore(store, recorder_config(attempt=2)).read()
-    await manifest.write(book(1).manifest(reason="x"))
-    assert Manifest.model_validate_json(await content(store, "manifest.json")).reason == "x"
+    await manifest.write(book(1).manifest(complete=True))
+    assert Manifest.model_validate_json(await content(store, "manifest.json")).complete

@@ -8,8 +8,6 @@ from obstore.store import MemoryStore
 
 from egress_api.manifest import Manifest
 from egress_api.recorder import StoreConfig
-from egress_recorder import store_answers
-from egress_recorder.credentials import read_credentials
 from egress_recorder.errors import (
     FencedError,
     ObjectChangedError,
@@ -122,89 +120,11 @@ def test_options_that_make_no_store_are_refused_at_once(
         open_store(tmp_path, url, **options)
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        (
-            (
-                "Error performing PUT http://s/b in 1ms - Server returned non-2xx status code: 403 Forbidden: "
-                '<?xml version="1.0"?>\n<Error><Code>SignatureDoesNotMatch</Code><Message>The signature does not '
-                "match.</Message><CanonicalRequest>host:secret-host</CanonicalRequest></Error>"
-            ),
-            StoreRefusedError,
-            "403 Forbidden, SignatureDoesNotMatch: The signature does not match",
-        ),
-        (
-            (
-                "Server returned non-2xx status code: 404 Not Found: <?xml?><Error><Code>NoSuchBucket</Code>"
-                "<Message>The specified bucket does not exist</Message></Error>"
-            ),
-            StoreRefusedError,
-            "404 Not Found, NoSuchBucket: The specified bucket does not exist",
-        ),
-        (
-            (
-                "Server returned non-2xx status code: 400 Bad Request: <?xml?><Error><Code>BadDigest</Code>"
-                "<Message>The Content-MD5 you specified did not match what we received.</Message></Error>"
-            ),
-            StoreUnreachableError,
-            "BadDigest: The Content-MD5 you specified did not match",
-        ),
-        ("Server returned non-2xx status code: 503 Slow Down: x", StoreUnreachableError, "503"),
-        ("Server returned non-2xx status code: 429 Too Many: x", StoreUnreachableError, "429"),
-        (
-            "Error performing GET http://s/b in 101.8ms, after 1 retries, max_retries: 1  - HTTP error: error sending",
-            StoreUnreachableError,
-            "Error performing GET http://s/b  - HTTP error: error sending.",
-        ),
-        ("Unable to create dir /x: Permission denied (os error 13)", StoreRefusedError, "Permission denied"),
-        (
-            "Generic LocalFileSystem error: Unable to copy data to file: No space left on device (os error 28)",
-            StoreUnreachableError,
-            "No space left on device",
-        ),
-    ],
-)
-def test_an_answer_is_told_in_the_stores_own_words_and_no_more(
-    answer: str, kind: type[Exception], words: str
-) -> None:
-    meaning = store_answers.meaning(RuntimeError(answer), place="The store", verb="write", name="a.ts")
-    assert type(meaning) is kind
-    assert words in str(meaning)
-    assert "Canonical" not in str(meaning)
-
-
-@pytest.mark.parametrize(
-    ("answer", "gone"),
-    [
-        ("404 Not Found: <Error><Code>NoSuchKey</Code><Message>…</Message></Error>", True),
-        ("404 Not Found: <Error><Code>NoSuchBucket</Code><Message>…</Message></Error>", False),
-        ("404 Not Found: <Error><Code>XAdminUserNotFound</Code><Message>…</Message></Error>", False),
-        ("404 Not Found: <Error><Code>BlobNotFound</Code><Message>…</Message></Error>", True),
-        ("404 Not Found: <Error><Code>ContainerNotFound</Code><Message>…</Message></Error>", False),
-        ("404 Not Found: No such object: recordings/a.ts", True),
-        ("404 Not Found: The specified bucket does not exist.", False),
-        ("Object at location /recordings/a.ts not found: No such file or directory (os error 2)", True),
-    ],
-)
-def test_only_an_object_that_is_not_there_counts_as_none(answer: str, *, gone: bool) -> None:
-    assert store_answers.says_no_such_object(FileNotFoundError(answer)) == gone
-
-
 def test_an_etag_proves_only_what_it_is_the_md5_of() -> None:
     assert etag_proves({"e_tag": '"900150983cd24fb0d6963f7d28e17f72"'}, data=b"abc")
     assert not etag_proves({"e_tag": '"900150983cd24fb0d6963f7d28e17f72"'}, data=b"abd")
     assert not etag_proves({"e_tag": '"900150983cd24fb0d6963f7d28e17f72-2"'}, data=b"abc")
     assert not etag_proves({}, data=b"abc")
-
-
-def test_kubernetes_own_files_are_no_credentials(tmp_path: Path) -> None:
-    (tmp_path / "..2026_11_23").mkdir()
-    (tmp_path / "..data").symlink_to("..2026_11_23")
-    (tmp_path / "..2026_11_23" / "aws_access_key_id").write_text("AK\n")
-    (tmp_path / "aws_access_key_id").symlink_to("..data/aws_access_key_id")
-    assert read_credentials(tmp_path) == {"aws_access_key_id": "AK"}
-    assert read_credentials(tmp_path / "missing") == {}
 
 
 @pytest.mark.parametrize("make", [open_store, memory_store], ids=["plain files", "conditional writes"])

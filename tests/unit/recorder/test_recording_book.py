@@ -6,12 +6,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egress_api.manifest import Manifest
-from egress_api.states import GapReason
+from egress_api.manifest import End, Manifest
+from egress_api.states import GapReason, State
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
 from support.recorder import NOW, recorder_config
 
 SHA = "0" * 64
+END = End(state=State.STOPPED, reason="StopRequested", message="Stopped as asked.", at=NOW)
 
 
 def new(earlier: Manifest | None = None, **changes: object) -> Recording:
@@ -84,10 +85,9 @@ def test_the_manifest_joined_from_texts_is_the_model() -> None:
     for _ in range(3):
         store(book, add(book, size=200))
     book.first_frame_at = NOW
-    read = Manifest.model_validate_json(
-        book.manifest(complete=True, reason="StopRequested", playlist_sha256=SHA)
-    )
+    read = Manifest.model_validate_json(book.manifest(complete=True, end=END, playlist_sha256=SHA))
     assert (read.complete, read.reason, read.attempt, read.first_frame_at) == (True, "StopRequested", 1, NOW)
+    assert read.end == END
     assert read.files[0].model_dump() == {
         "name": "out.m3u8",
         "uri": "file:///nowhere/out.m3u8",

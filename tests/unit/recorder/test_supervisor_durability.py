@@ -191,6 +191,30 @@ async def test_a_pause_is_left_out_and_is_no_loss(recorder: Make, tmp_path: Path
     assert len(it.events("capture-started")) == 1
 
 
+async def test_others_may_be_chosen_while_it_records_and_the_next_capture_knows(
+    recorder: Make, tmp_path: Path
+) -> None:
+    it = recorder([{"seconds": 0}, {"seconds": 0}], control_dir=str(tmp_path), users=["user1"])
+    (tmp_path / "users").write_text("user1")
+    await it.start()
+    await it.until(lambda: it.listed() >= 1)
+    assert it.capture_config()["users"] == ["user1"]
+    (tmp_path / "new").write_text("user2,user3")
+    (tmp_path / "new").rename(tmp_path / "users")
+    await it.until(lambda: it.events("capture-told"))
+    before = it.listed()
+    await it.until(lambda: it.listed() >= before + 2)
+    [told] = it.events("capture-told")
+    assert told["users"] == ["user2", "user3"]
+    kept = it.manifest()
+    assert kept is not None
+    assert kept.asked is not None
+    assert kept.asked.users == ["user2", "user3"]
+    assert len(it.events("capture-started")) == 1
+    await it.stop()
+    assert reasons(it) == []
+
+
 async def test_a_recording_that_starts_paused_records_nothing_until_it_is_resumed(
     recorder: Make, tmp_path: Path
 ) -> None:

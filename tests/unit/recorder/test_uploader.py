@@ -11,8 +11,8 @@ import pytest
 import structlog
 from obstore.store import MemoryStore
 
-from egress_api.manifest import Manifest
-from egress_api.states import Reason
+from egress_api.manifest import End, Manifest
+from egress_api.states import Reason, State
 from egress_recorder import uploader
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
@@ -29,6 +29,8 @@ from egress_recorder.stop_signal import StopSignal
 from egress_recorder.store import Store, Version
 from egress_recorder.uploader import Uploader
 from support.recorder import NOW, recorder_config
+
+STOPPED = End(state=State.STOPPED, reason=Reason.STOP_REQUESTED, at=NOW)
 
 
 class WatchedStore(Store):
@@ -205,7 +207,7 @@ async def test_nothing_is_written_once_a_later_attempt_has_taken_over(world: Wor
     written = list(world.store.written)
     world.close_segment()
     with pytest.raises(FencedError):
-        await world.uploader.finish(complete=True, reason="StopRequested")
+        await world.uploader.finish(complete=True, end=STOPPED)
     assert world.store.written == written
 
 
@@ -213,7 +215,7 @@ async def test_the_end_writes_the_playlist_and_then_a_manifest_that_names_its_by
     world.close_segment()
     await world.until_published(1)
     world.store.written.clear()
-    await world.uploader.finish(complete=True, reason="StopRequested")
+    await world.uploader.finish(complete=True, end=STOPPED)
     assert world.store.written == ["out.m3u8", "manifest.json"]
     manifest = await world.manifest.read()
     assert manifest is not None
@@ -232,7 +234,7 @@ async def test_an_overtaken_attempt_with_nothing_new_does_not_end_the_other_ones
     await theirs.write(Recording(later, created_at=NOW).manifest())
     world.store.written.clear()
     with pytest.raises(FencedError):
-        await world.uploader.finish(complete=True, reason="StopRequested")
+        await world.uploader.finish(complete=True, end=STOPPED)
     assert world.store.written == []
 
 
@@ -262,7 +264,7 @@ async def test_a_sigterm_while_the_lists_are_closed_bounds_how_long_that_is_trie
 
 
 async def test_an_end_without_segments_writes_no_playlist(world: World) -> None:
-    await world.uploader.finish(complete=True, reason="StopRequested")
+    await world.uploader.finish(complete=True, end=STOPPED)
     assert world.store.written == ["manifest.json"]
 
 

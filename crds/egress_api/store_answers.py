@@ -1,13 +1,11 @@
 """What an error of the store means: a sentence for people, and whether the store said no or is unwell.
 
-In: an exception of obstore. Out: one of `errors.py`, with the store's own code and sentence but never its raw
-answer, in which S3 repeats parts of the signed request.
+In: an exception of obstore. Out: its meaning, with the store's own code and sentence but never its raw answer, in
+which S3 repeats parts of the signed request.
 """
 
 import re
-from typing import Final
-
-from egress_recorder.errors import StoreError, StoreRefusedError, StoreUnreachableError
+from typing import Final, NamedTuple
 
 _SERVER_FAULT: Final = 500
 _PASSING_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -31,7 +29,15 @@ _RETRY_WORDS: Final = re.compile(r" in [\d.]+[mµn]?s(, after \d+ retries.*?)?(?
 _CAUSE: Final = re.compile(r'(?:message|error): "([^"]{1,200})"')
 
 
-def meaning(error: Exception, *, place: str, verb: str, name: str) -> StoreError:
+class Meaning(NamedTuple):
+    """What an error means."""
+
+    refused: bool
+    """The store said no: trying again alone won't help."""
+    sentence: str
+
+
+def meaning(error: Exception, *, place: str, verb: str, name: str) -> Meaning:
     """Return what an error means.
 
     Args:
@@ -46,14 +52,15 @@ def meaning(error: Exception, *, place: str, verb: str, name: str) -> StoreError
     words = f"{code.group(1)}: {said.group(1).rstrip('.')}" if code and said else first_line(error)
     if status and _says_no(int(status.group(1)), code.group(1) if code else ""):
         what = f"{status.group(1)}{status.group(2).rstrip()}"
-        return StoreRefusedError(
+        return Meaning(
+            True,
             f"{place} refused to {verb} {name} ({what}, {words}). "
-            "Check that the bucket exists, and the region, credentials and rights (read, write, list)."
+            "Check that the bucket exists, and the region, credentials and rights (read, write, list).",
         )
     if _MISSING_RIGHTS.search(text) or "BadScheme" in text:
         hint = " A plain http:// endpoint needs the option allow_http." if "BadScheme" in text else ""
-        return StoreRefusedError(f"{place} refused to {verb} {name}: {words}.{hint}")
-    return StoreUnreachableError(f"{place} did not {verb} {name}: {words}.")
+        return Meaning(True, f"{place} refused to {verb} {name}: {words}.{hint}")
+    return Meaning(False, f"{place} did not {verb} {name}: {words}.")
 
 
 def says_no_such_object(error: FileNotFoundError) -> bool:

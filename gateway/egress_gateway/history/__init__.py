@@ -1,0 +1,1 @@
+"""What became of tasks whose resource is gone: read from the manifest that each recording leaves in the store."""

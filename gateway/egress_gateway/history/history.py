@@ -1,0 +1,162 @@
+"""Status calls for tasks that the cluster no longer has: deleted, or cleared away after their time.
+
+In: an app and a task_id that no resource has. Out: the status, from the task's manifest in the store, with an ETag;
+or the problem that says there is none, or that the store can't be asked. A recording of another app is as unknown as
+none. Bounded: so many reads at once, each in its time, and what was read is kept for a while.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from egress_api.constants import MANIFEST_NAME
+from egress_api.folder import task_folder
+from egress_gateway.auth.recent import Recent
+from egress_gateway.errors import ProblemError, ProblemKind, StoreError
+from egress_gateway.exchange import dumped, held_versions, json_answer, status_headers
+from egress_gateway.history.archived import archived_answer
+from egress_gateway.history.settings import HistorySettings
+from egress_gateway.history.store import HistoryStore, Kept
+from egress_gateway.logs import get_logger
+from egress_gateway.lookup import can_be_task
+from egress_gateway.metrics import Metrics
+
+_KEEP_OPEN_SECONDS: Final = 5
+"""For which what may still change is kept: that there is none, or a recording that is being closed."""
+_RETRY_SECONDS: Final = 2
+_REPAIR_SECONDS: Final = 30
+"""Where somebody has to do something first."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Told:
+    content: bytes
+    version: str
+
+
+class History:
+    """What the store tells."""
+
+    def __init__(
+        self,
+        settings: HistorySettings,
+        *,
+        namespace: str,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._store = HistoryStore(settings)
+        self._namespace = namespace
+        self._metrics = metrics
+        self._clock = clock
+        self._turn = asyncio.Semaphore(settings.parallel)
+        self._recent: Recent[tuple[str, str], _Told | ProblemError] = Recent(entries=settings.keep_entries)
+
+    async def answer(self, request: web.Request, *, app_id: str, task_id: str) -> web.Response:
+        """Return the status of a task that the cluster doesn't have, or say that it is what the caller holds.
+
+        Raises:
+            ProblemError: when the store knows of no such recording either, or can't be asked.
+        """
+        told = await self._told(app_id, task_id)
+        headers = status_headers(told.version)
+        held = held_versions(request)
+        if told.version in held or "*" in held:
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return json_answer(told.content, headers=headers)
+
+    async def _told(self, app_id: str, task_id: str) -> _Told:
+        if not can_be_task(task_id):
+            raise _nowhere(app_id, task_id)
+        known = self._recent.get((app_id, task_id))
+        try:
+            if known is None:
+                async with asyncio.timeout(self._settings.timeout_seconds), self._turn:
+                    # Another call may have asked while this one waited for its turn.
+                    known = self._recent.get((app_id, task_id)) or await self._read(app_id, task_id)
+        except TimeoutError:
+            raise self._failed(
+                StoreError(f"The store did not answer within {self._settings.timeout_seconds:g} s."), task_id
+            ) from None
+        except StoreError as error:
+            raise self._failed(error, task_id) from error
+        if isinstance(known, ProblemError):
+            self._metrics.history_reads.labels("missing").inc()
+            raise ProblemError(known.kind, known.detail)
+        self._metrics.history_reads.labels("found").inc()
+        return known
+
+    async def _read(self, app_id: str, task_id: str) -> _Told | ProblemError:
+        folder = task_folder(
+            self._settings.folder,
+            app_id=app_id,
+            task_id=task_id,
+            region=self._settings.region,
+            namespace=self._namespace,
+        )
+        path = f"{folder}/{MANIFEST_NAME}"
+        kept = await self._store.manifest(path)
+        told, seconds = self._meaning(kept, app_id=app_id, task_id=task_id, path=path)
+        self._recent.put((app_id, task_id), told, seconds=seconds)
+        return told
+
+    def _meaning(
+        self, kept: Kept | None, *, app_id: str, task_id: str, path: str
+    ) -> tuple[_Told | ProblemError, float]:
+        """Return what is to be told, and for how many seconds it holds."""
+        # Whose it is stands in the manifest: the folder alone may be the same for two apps.
+        manifest = kept.manifest if kept else None
+        theirs = manifest is not None and (manifest.app_id, manifest.task_id) != (app_id, task_id)
+        if kept is None or theirs:
+            return _nowhere(app_id, task_id), _KEEP_OPEN_SECONDS
+        if manifest is None or manifest.asked is None:
+            return _unreadable(app_id, task_id), _KEEP_OPEN_SECONDS
+        answer = archived_answer(
+            manifest,
+            manifest.asked,
+            uri=f"{self._settings.url.rstrip('/')}/{path}",
+            modified=kept.modified,
+            now=self._clock(),
+        )
+        content = dumped(answer)
+        version = f"store-{hashlib.sha256(content).hexdigest()[:20]}"
+        return _Told(content, version), self._settings.keep_seconds if manifest.end else _KEEP_OPEN_SECONDS
+
+    def _failed(self, error: StoreError, task_id: str) -> ProblemError:
+        self._metrics.history_reads.labels("failed").inc()
+        # Where the store is, and what it says, is the administrator's: callers get the sentence below.
+        log.warning(
+            "the store can't tell of a task", task_id=task_id, refused=error.refused, error=str(error)
+        )
+        what = "refuses the gateway" if error.refused else "can't be asked just now"
+        return ProblemError(
+            ProblemKind.STORE_UNAVAILABLE,
+            f"the cluster has no task {task_id}, and the store that would tell of its recording {what}; the "
+            "gateway's log says why. Send the same request again.",
+            headers={"Retry-After": str(_REPAIR_SECONDS if error.refused else _RETRY_SECONDS)},
+        )
+
+
+def _nowhere(app_id: str, task_id: str) -> ProblemError:
+    return ProblemError(
+        ProblemKind.NOT_FOUND,
+        f"app {app_id} has no task {task_id}, and no recording of one in the store: a task that ended before it "
+        "recorded leaves nothing there once its resource is gone",
+    )
+
+
+def _unreadable(app_id: str, task_id: str) -> ProblemError:
+    return ProblemError(
+        ProblemKind.NOT_FOUND,
+        f"app {app_id} has no task {task_id} in the cluster, and what its folder in the store has as {MANIFEST_NAME} is "
+        "none that this gateway can read; the recording itself may well be there",
+    )

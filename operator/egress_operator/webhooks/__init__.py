@@ -1,0 +1,5 @@
+"""Webhooks: what happens to a task, told to its app (docs/webhooks.md).
+
+outbox.py notes events in the status that tells of the change; sender.py sends them and remembers how far it is;
+notices.py is what the reconciler sees of both. Settings, keys, the schedule and one HTTP call have modules of their own.
+"""

@@ -1,0 +1,358 @@
+"""Status calls for tasks that the cluster no longer has, in front of a real S3 server that may be away."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from kubernetes.aio.client import Configuration
+from pytest_aiohttp.plugin import AiohttpClient
+
+from egress_gateway.app import create_app
+from egress_gateway.cluster import Cluster
+from egress_gateway.history import store as history_store
+from egress_gateway.settings import Settings
+from support import history
+from support.auth import bearer, entry, new_key
+from support.gateway_tasks import cache_of, made
+from support.history import TASK, keep, manifest
+from support.s3_server import BUCKET, KEYS, S3Server, options_for, write_keys
+from support.store_faults_server import Proxy, Rule
+
+PATH = f"/egress/v1/demo/tasks/{TASK}"
+Client = TestClient[Any, Any]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    write_keys(folder)
+    return folder
+
+
+@pytest.fixture
+def settings(proxy: Proxy, keys: Path) -> dict[str, Any]:
+    return {"url": f"s3://{BUCKET}", "options": options_for(proxy.port), "credentialsDir": str(keys)}
+
+
+@pytest.fixture
+async def make(aiohttp_client: AiohttpClient) -> Any:
+    """Make gateways whose API server has no task at all; keywords are settings."""
+    server = TestServer(history.empty_api_server())
+    await server.start_server()
+
+    async def make(**given: Any) -> Client:
+        settings = Settings(namespace="tasks", api_timeout_seconds=2, **given)
+        cluster = Cluster(
+            Configuration(host=str(server.make_url("")).rstrip("/")), namespace="tasks", settings=settings
+        )
+        return await aiohttp_client(create_app(cluster, settings))
+
+    yield make
+    await server.close()
+
+
+@pytest.fixture
+async def gateway(make: Any, settings: dict[str, Any]) -> Client:
+    client: Client = await make(history=settings)
+    return client
+
+
+async def refused(client: Client, path: str = PATH, **arguments: Any) -> tuple[int, str, str]:
+    answer = await client.get(path, **arguments)
+    problem = await answer.json(content_type="application/problem+json")
+    return answer.status, problem["type"].rpartition(":")[2], problem["detail"]
+
+
+async def metric(client: Client, outcome: str) -> float:
+    text = await (await client.get("/metrics")).text()
+    lines = [line for line in text.splitlines() if f'history_reads_total{{outcome="{outcome}"}}' in line]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+async def test_a_task_that_is_gone_is_told_of_as_its_status_was(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest())
+    answer = await gateway.get(PATH)
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-cache, private")
+    uri = f"s3://recordings/demo/{TASK}"
+    assert await answer.json() == {
+        "task_id": TASK,
+        "status": "STOPPED",
+        "payload": {
+            "layout": "flat",
+            "channel": "standup",
+            "users": ["user1"],
+            "files": ["out.m3u8"],
+            "format": "hls",
+            "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 2000},
+            "audio": {"sampleRate": 48000, "channels": 2, "bitrate": 128},
+        },
+        "reason": "StopRequested",
+        "message": "the recording was stopped as asked",
+        "created_at": "2026-11-23T07:00:00.000Z",
+        "started_at": "2026-11-23T07:00:02.000Z",
+        "stopped_at": "2026-11-23T07:00:42.000Z",
+        "pause": False,
+        "gaps": [],
+        "lost_seconds": 0.0,
+        "pending_bytes": 0,
+        "outputs": [
+            {
+                "name": "out.m3u8",
+                "uri": f"{uri}/out.m3u8",
+                "kind": "playlist",
+                "sizeBytes": 200,
+                "durationSeconds": 8.0,
+                "sha256": "1" * 64,
+            }
+        ],
+        "manifest_uri": f"{uri}/manifest.json",
+        "archived": True,
+    }
+    assert await metric(gateway, "found") == 1
+
+
+async def test_the_other_form_of_the_call_is_answered_alike(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest())
+    posted = await gateway.post(f"{PATH}/status", json={"request_id": "q1"})
+    assert (posted.status, posted.headers["X-Request-Id"]) == (200, "q1")
+    assert await posted.json() == await (await gateway.get(PATH)).json()
+
+
+async def test_who_holds_it_is_not_sent_it_again(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest())
+    etag = (await gateway.get(PATH)).headers["ETag"]
+    for held in (etag, "*"):
+        again = await gateway.get(f"{PATH}?wait=60s", headers={"If-None-Match": held})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", etag)
+    assert (await gateway.get(PATH, headers={"If-None-Match": '"5"'})).status == 200
+
+
+async def test_a_task_that_is_there_is_told_of_from_the_cluster(
+    gateway: Client, s3: S3Server, proxy: Proxy
+) -> None:
+    """Its name may have been given again: the earlier recording is told of when that one is gone, too."""
+    keep(s3.bucket, manifest())
+    cache = cache_of(gateway)
+    cache.replace([made(TASK, 5, state="FAILED", reason="OutputExists")], resource_version="10")
+    answer = await (await gateway.get(PATH)).json()
+    assert (answer["status"], answer["reason"], "archived" in answer) == ("FAILED", "OutputExists", False)
+    assert proxy.seen == []
+    cache.remove(TASK, resource_version="11")
+    answer = await (await gateway.get(PATH)).json()
+    assert (answer["status"], answer["reason"], answer["archived"]) == ("STOPPED", "StopRequested", True)
+
+
+async def test_what_left_nothing_is_not_found_and_the_sentence_says_so(gateway: Client) -> None:
+    status, kind, detail = await refused(gateway)
+    assert (status, kind) == (404, "task-not-found")
+    assert detail.startswith(f"App demo has no task {TASK}, and no recording of one in the store")
+    assert await metric(gateway, "missing") == 1
+
+
+@pytest.mark.parametrize("folder", ["{app_id}/{task_id}", "{task_id}"])
+async def test_a_recording_of_another_app_is_as_unknown_as_none(
+    make: Any, settings: dict[str, Any], s3: S3Server, folder: str
+) -> None:
+    gateway = await make(history={**settings, "folder": folder})
+    keep(s3.bucket, manifest(app_id="other"), folder=folder.format(app_id="other", task_id=TASK))
+    theirs = await gateway.get(f"/egress/v1/other/tasks/{TASK}")
+    assert theirs.status == 200
+    never = "/egress/v1/demo/tasks/tnever"
+    assert (await refused(gateway))[2].replace(TASK, "tnever") == (await refused(gateway, never))[2]
+
+
+async def test_who_may_not_call_an_app_is_not_told_of_its_recordings(
+    make: Any, settings: dict[str, Any], s3: S3Server, tmp_path: Path, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    ours, theirs = new_key(), new_key()
+    folder = tmp_path / "api-keys"
+    folder.mkdir()
+    for name, key, app in (("ours", ours, "demo"), ("theirs", theirs, "other")):
+        (folder / name).write_text(entry(key, app))
+    gateway = await make(history=settings, auth={"modes": ["apiKeys"], "apiKeys": {"folder": str(folder)}})
+    assert (await gateway.get(PATH, headers=bearer(theirs))).status == 403
+    assert (await gateway.get(PATH)).status == 401
+    assert proxy.seen == []
+    assert (await gateway.get(PATH, headers=bearer(ours))).status == 200
+
+
+@pytest.mark.parametrize("task_id", ["..%2F..%2Fother", "A", "t%00", "t" * 58, ".", "t%2Ft"])
+async def test_what_can_be_no_task_is_never_asked_for(gateway: Client, proxy: Proxy, task_id: str) -> None:
+    assert (await gateway.get(f"/egress/v1/demo/tasks/{task_id}")).status in {403, 404}
+    assert proxy.seen == []
+
+
+async def test_folder_region_and_prefix_are_the_operators(
+    make: Any, settings: dict[str, Any], s3: S3Server
+) -> None:
+    layout = {
+        "url": f"s3://{BUCKET}/all/",
+        "folder": "/{region}/{namespace}/{app_id}-{task_id}/",
+        "region": "eu",
+    }
+    gateway = await make(history={**settings, **layout})
+    folder = f"all/eu/tasks/demo-{TASK}"
+    keep(s3.bucket, manifest(), folder=folder)
+    answer = await gateway.get(PATH)
+    assert (answer.status, (await answer.json())["manifest_uri"]) == (
+        200,
+        f"s3://{BUCKET}/{folder}/manifest.json",
+    )
+
+
+async def test_a_volume_is_read_as_well(make: Any, tmp_path: Path) -> None:
+    keep(tmp_path, manifest())
+    gateway = await make(history={"url": tmp_path.as_uri(), "credentialsDir": str(tmp_path / "none")})
+    assert (await gateway.get(PATH)).status == 200
+    assert (await refused(gateway, "/egress/v1/demo/tasks/t2"))[:2] == (404, "task-not-found")
+
+
+async def test_a_volume_that_is_not_mounted_is_no_empty_one(make: Any, tmp_path: Path) -> None:
+    gateway = await make(history={"url": (tmp_path / "missing").as_uri()})
+    assert (await refused(gateway))[:2] == (503, "store-unavailable")
+
+
+async def test_a_store_that_is_down_is_not_a_missing_task(
+    gateway: Client, s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    await proxy.set(Rule("down"))
+    answer = await gateway.get(PATH)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert problem["type"].endswith(":store-unavailable")
+    # Where the store is stands in the gateway's log alone.
+    assert BUCKET not in json.dumps(problem)
+    assert str(proxy.port) not in json.dumps(problem)
+    assert await metric(gateway, "failed") == 1
+    await proxy.set()
+    assert (await gateway.get(PATH)).status == 200
+
+
+@pytest.mark.parametrize(
+    "rule", [Rule("black-hole"), Rule("status", status=503, code="SlowDown")], ids=lambda r: r.fault
+)
+async def test_a_store_that_does_not_answer_is_not_waited_for_long(
+    make: Any, settings: dict[str, Any], proxy: Proxy, rule: Rule
+) -> None:
+    gateway = await make(history={**settings, "timeoutSeconds": 0.5})
+    await proxy.set(rule)
+    begun = asyncio.get_running_loop().time()
+    assert (await refused(gateway))[:2] == (503, "store-unavailable")
+    assert asyncio.get_running_loop().time() - begun < 5
+
+
+async def test_a_store_that_refuses_is_somebodys_to_mend_and_new_keys_need_no_restart(
+    make: Any, settings: dict[str, Any], s3: S3Server, tmp_path: Path
+) -> None:
+    keep(s3.bucket, manifest())
+    folder = tmp_path / "wrong"
+    write_keys(folder, (KEYS[0], "not-the-secret"))
+    gateway = await make(history={**settings, "credentialsDir": str(folder)})
+    answer = await gateway.get(PATH)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
+    assert "refuses the gateway" in problem["detail"]
+    assert KEYS[0] not in json.dumps(problem)
+    write_keys(folder)
+    assert (await gateway.get(PATH)).status == 200
+
+
+async def test_a_bucket_that_is_missing_is_not_a_missing_task(make: Any, settings: dict[str, Any]) -> None:
+    gateway = await make(history={**settings, "url": "s3://nowhere"})
+    assert (await refused(gateway))[:2] == (503, "store-unavailable")
+
+
+async def test_a_recording_that_has_ended_is_asked_for_once(
+    gateway: Client, s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    for _ in range(3):
+        assert (await gateway.get(PATH)).status == 200
+    assert len(proxy.seen) == 1
+
+
+async def test_many_who_ask_at_once_share_what_one_has_read(
+    make: Any, settings: dict[str, Any], s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    gateway = await make(history={**settings, "parallel": 1})
+    await proxy.set(Rule("delay", seconds=0.2))
+    answers = await asyncio.gather(*(gateway.get(PATH) for _ in range(20)))
+    assert {answer.status for answer in answers} == {200}
+    assert len(proxy.seen) == 1
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_to_come_back(
+    make: Any, settings: dict[str, Any], proxy: Proxy
+) -> None:
+    gateway = await make(history={**settings, "parallel": 1, "timeoutSeconds": 0.5})
+    await proxy.set(Rule("black-hole"))
+    paths = [f"/egress/v1/demo/tasks/t{number}" for number in range(5)]
+    assert {problem[:2] for problem in await asyncio.gather(*(refused(gateway, path) for path in paths))} == {
+        (503, "store-unavailable")
+    }
+    assert len(proxy.seen) <= 2
+
+
+async def test_of_a_long_recording_only_the_beginning_is_read(
+    gateway: Client, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = manifest(segments=500)
+    monkeypatch.setattr(history_store, "MOST_BYTES", 4096)
+    assert len(content) > 10 * history_store.MOST_BYTES
+    keep(s3.bucket, content)
+    answer = await (await gateway.get(PATH)).json()
+    assert answer["outputs"][0]["durationSeconds"] == 2000.0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b"\xff\xfe",
+        b'{"hello": "world"}',
+        manifest().replace(b'"v":1', b'"v":2'),
+        manifest().replace(b'"asked":', b'"asks":'),
+    ],
+    ids=["empty", "binary", "foreign", "newer", "older"],
+)
+async def test_what_cannot_be_read_is_not_passed_off_as_a_status(
+    gateway: Client, s3: S3Server, content: bytes
+) -> None:
+    keep(s3.bucket, content)
+    status, kind, detail = await refused(gateway)
+    assert (status, kind) == (404, "task-not-found")
+    assert "none that this gateway can read" in detail
+
+
+async def test_only_status_calls_are_answered_for_what_is_gone(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest())
+    body = {"request_id": "q1"}
+    pause = {**body, "payload": {"pause": True}}
+    for answer in (
+        await gateway.post(f"{PATH}/stop", json=body),
+        await gateway.patch(PATH, json=pause),
+        await gateway.delete(PATH),
+        await gateway.get(f"{PATH}/events"),
+    ):
+        assert answer.status == 404
+    cache_of(gateway).replace([], resource_version="10")
+    assert (await (await gateway.get("/egress/v1/demo/tasks")).json())["tasks"] == []
+
+
+async def test_while_the_cluster_cannot_tell_the_store_is_not_asked(
+    make_gateway: Any, settings: dict[str, Any], s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    nowhere = await make_gateway(history=settings)
+    assert (await refused(nowhere))[:2] == (503, "unavailable")
+    assert proxy.seen == []
+
+
+async def test_without_a_store_what_is_gone_is_gone(make: Any) -> None:
+    assert (await refused(await make()))[1:] == ("task-not-found", f"App demo has no task {TASK}")

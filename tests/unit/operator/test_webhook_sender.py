@@ -1,0 +1,359 @@
+"""Sending: against a receiver on loopback that takes events, refuses them, is slow, moves away or goes for good."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from aiohttp import web
+from prometheus_client import generate_latest
+from standardwebhooks import Webhook
+
+from egress_api.states import State
+from egress_api.status import EgressTaskStatus
+from egress_operator.keys import TaskKey
+from egress_operator.metrics import Metrics
+from egress_operator.webhooks.post import Outcome, _meaning
+from egress_operator.webhooks.record import Subject
+from egress_operator.webhooks.schedule import LONGEST_SECONDS, PAUSES
+from egress_operator.webhooks.settings import WebhookSettings
+from support.operator_parts import RECORDING, at, status
+from support.webhook_desk import Desk
+from support.webhook_receiver import NEWER, SECRET, Receiver, receiving, secret_folder, until
+
+ENDED = status(State.STOPPED, recorded=True, reason="StopRequested", stopped_at=at(90))
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+async def desk(request: pytest.FixtureRequest, receiver: Receiver, tmp_path: Path) -> AsyncIterator[Desk]:
+    secret_folder(tmp_path / "signing", SECRET)
+    settings = WebhookSettings.model_validate(receiver.settings(tmp_path))
+    found = Desk(settings, try_seconds=getattr(request, "param", 10))
+    async with found.sender:
+        yield found
+
+
+def pending(written: EgressTaskStatus) -> list[int]:
+    assert written.webhooks is not None
+    return [event.sequence for event in written.webhooks.pending]
+
+
+async def test_events_come_in_order_signed_and_named(desk: Desk, receiver: Receiver) -> None:
+    desk.change("task", RECORDING)
+    desk.change("task", ENDED)
+    await until("three events", lambda: len(receiver.taken) == 3)
+    assert receiver.unverified == []
+    assert receiver.types == ["task.processing", "task.file", "task.stopped"]
+    assert receiver.ids == ["evt_uid-task_1", "evt_uid-task_2", "evt_uid-task_3"]
+    head = receiver.headers[0]
+    assert head["webhook-timestamp"] == str(int(desk.now.timestamp()))
+    assert (head["Content-Type"], head["User-Agent"]) == ("application/json", "egress-operator")
+    data = receiver.taken[0].data
+    assert (data.app_id, data.task_id, data.request_id, data.sequence) == ("demo", "task", "r1", 1)
+
+
+async def test_what_is_delivered_waits_for_another_write_and_the_end_for_none(
+    desk: Desk, receiver: Receiver
+) -> None:
+    desk.change("task", RECORDING)
+    await until("two events", lambda: len(receiver.taken) == 2 and desk.due() is not None)
+    assert desk.due() == pytest.approx(30)
+    desk.now += timedelta(seconds=30)
+    assert desk.due() == 0
+    desk.change("task", ENDED)
+    await until("the end", lambda: desk.rung and desk.rung[-1][1] == 0)
+    assert len(receiver.taken) == 3
+    assert pending(desk.write()) == []
+    assert desk.due() is None
+    assert desk.sender.progress(desk.subject()) is None, "nothing of it is remembered"
+
+
+@pytest.mark.parametrize("answer", [500, 404, 302, 307, 429])
+async def test_any_other_answer_is_tried_again_with_the_same_id_and_body(
+    desk: Desk, receiver: Receiver, answer: int
+) -> None:
+    receiver.answers = [answer]
+    receiver.headers_of_answers = {"Location": receiver.url}
+    desk.change("task", status(State.PROCESSING))
+    await until("a try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 1)
+    desk.later(4)
+    await desk.idle()
+    assert len(receiver.got) == 1
+    desk.later(1)
+    await until("the second try", lambda: receiver.taken)
+    assert receiver.got[0] == receiver.got[1]
+    assert receiver.headers[0]["webhook-signature"] != receiver.headers[1]["webhook-signature"]
+
+
+async def test_a_receiver_that_says_when_is_heeded(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [429]
+    receiver.headers_of_answers = {"Retry-After": "120"}
+    desk.change("task", status(State.PROCESSING))
+    await until("a try", lambda: desk.due() == 0)
+    (event,) = (desk.write().webhooks or pytest.fail("no outbox")).pending
+    assert (event.attempts, event.next_attempt_at) == (1, desk.now + timedelta(seconds=120))
+
+
+@pytest.mark.parametrize("desk", [1], indirect=True)
+async def test_no_answer_in_time_and_a_connection_that_breaks_are_failures(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def reset(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        raise web.HTTPInternalServerError
+
+    receiver.answers = [hang, reset]
+    desk.change("task", status(State.PROCESSING))
+    await until("the first try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 1)
+    desk.later(6)
+    await until("the second try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 2)
+    message = (desk.write().webhooks or pytest.fail("no outbox")).message
+    assert message.startswith("event 1 (task.processing) was not taken, 2 times: ServerDisconnected")
+    desk.later(301)
+    await until("a delivery", lambda: receiver.taken)
+
+
+async def test_an_answer_without_an_end_is_not_read(desk: Desk, receiver: Receiver) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    receiver.answers = [endless]
+    desk.change("task", status(State.PROCESSING))
+    await until("a delivery", lambda: desk.sample("webhook_tries_total", outcome="delivered") == 1)
+
+
+async def test_a_restart_goes_on_where_the_schedule_was(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [500, 500]
+    desk.change("task", status(State.PROCESSING))
+    await until(
+        "a try", lambda: len(receiver.got) == 1 and desk.sample("webhook_tries_total", outcome="failed")
+    )
+    desk.later(5)
+    await until("two tries", lambda: desk.due() == 0)
+    desk.write()
+    await desk.sender.close()
+    desk.sender = desk.another()
+    async with desk.sender:
+        desk.later(60)
+        await desk.idle()
+        assert len(receiver.got) == 2
+        desk.later(240)
+        await until("a delivery", lambda: receiver.taken)
+        assert len(receiver.bodies()) == 1
+        assert len(receiver.bodies()["evt_uid-task_1"]) == 1
+
+
+async def test_what_was_delivered_and_not_written_is_repeated_with_its_id(
+    desk: Desk, receiver: Receiver
+) -> None:
+    desk.change("task", RECORDING)
+    await until("two events", lambda: len(receiver.taken) == 2)
+    await desk.sender.close()
+    desk.sender = desk.another()
+    async with desk.sender:
+        desk.later(1)
+        await until("both again", lambda: len(receiver.taken) == 4)
+    assert {len(bodies) for bodies in receiver.bodies().values()} == {1}
+    assert receiver.ids == ["evt_uid-task_1", "evt_uid-task_2"] * 2
+
+
+async def test_after_the_last_pause_an_event_is_given_up_and_the_next_one_comes(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500] * 10
+    desk.change("task", RECORDING)
+    for tries in range(1, 11):
+        await until(f"try {tries}", lambda n=tries: desk.sample("webhook_tries_total", outcome="failed") == n)
+        desk.later([*PAUSES, 0][tries - 1])
+    await until("giving up", lambda: desk.due() == 0)
+    await desk.idle()
+    assert receiver.taken == [], "the next one waits until that is written"
+    webhooks = desk.write().webhooks
+    await until("the next event", lambda: receiver.types == ["task.file"])
+    assert webhooks is not None
+    assert webhooks.given_up == 1
+    assert webhooks.message.startswith("event 1 (task.processing) was given up after 10 tries")
+    assert webhooks.message.endswith("HTTP 500")
+    assert desk.sample("webhooks_given_up_total") == 1
+
+
+async def test_events_that_are_days_old_get_one_try(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [500] * 3
+    desk.change("task", RECORDING)
+    desk.now += timedelta(seconds=LONGEST_SECONDS)
+    for number in (1, 2):
+        desk.later(0)
+        await until(f"giving up {number}", lambda n=number: desk.sample("webhooks_given_up_total") == n)
+        written = desk.write()
+    assert len(receiver.got) == 2
+    assert pending(written) == []
+
+
+async def test_a_receiver_that_is_gone_is_called_once(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [410] * 20
+    for number in range(20):
+        desk.change(f"task-{number}", status(State.PROCESSING))
+    await until("the news everywhere", lambda: all(desk.due(f"task-{n}") == 0 for n in range(20)))
+    assert len(receiver.got) == 1
+    written = desk.write("task-3")
+    assert written.webhooks is not None
+    assert written.webhooks.message.startswith("the receiver has answered 410 Gone")
+    assert written.webhooks.pending[0].next_attempt_at is None
+    desk.later(LONGEST_SECONDS + 1, "task-3")
+    await until("the end of waiting", lambda: desk.sample("webhooks_given_up_total") == 1)
+    assert len(receiver.got) == 1
+    assert pending(desk.write("task-3")) == []
+
+
+async def test_after_a_restart_one_call_learns_that_it_is_gone_or_back(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [410]
+    desk.change("task", status(State.PROCESSING))
+    await until("the news", lambda: desk.due() == 0)
+    desk.write()
+    await desk.sender.close()
+    desk.sender = desk.another()
+    async with desk.sender:
+        desk.later(60)
+        await until("a delivery", lambda: receiver.taken)
+        assert (desk.write().webhooks or pytest.fail("no outbox")).message == ""
+
+
+async def test_a_receiver_that_hangs_holds_up_no_other(receiver: Receiver, tmp_path: Path) -> None:
+    released = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response()
+
+    secret_folder(tmp_path / "signing", SECRET)
+    async with receiving() as slow:
+        slow.answers = [hang] * 50
+        apps = {"stuck": {"url": slow.url, "secret": "signing"}}
+        desk = Desk(
+            WebhookSettings.model_validate({**receiver.settings(tmp_path), "apps": apps}), try_seconds=60
+        )
+        async with desk.sender:
+            for number in range(50):
+                desk.change(f"stuck-{number}", status(State.PROCESSING), app_id="stuck")
+            await until("the slow one's first call", lambda: slow.got)
+            for number in range(50):
+                desk.change(f"task-{number}", status(State.PROCESSING))
+            await until("all of the other's", lambda: len(receiver.taken) == 50)
+            assert len(slow.got) == 1
+            released.set()
+
+
+async def test_every_secret_signs_and_a_new_one_is_taken_at_once(
+    desk: Desk, receiver: Receiver, tmp_path: Path
+) -> None:
+    desk.change("one", status(State.PROCESSING))
+    await until("the first", lambda: len(receiver.taken) == 1)
+    secret_folder(tmp_path / "signing", SECRET, NEWER)
+    receiver.secret = NEWER
+    desk.change("two", status(State.PROCESSING))
+    await until("the second", lambda: len(receiver.taken) == 2)
+    assert receiver.unverified == []
+    signatures = receiver.headers[1]["webhook-signature"].split(" ")
+    assert [signature.partition(",")[0] for signature in signatures] == ["v1", "v1"]
+    Webhook(SECRET).verify(receiver.got[1][1], receiver.headers[1])
+
+
+@pytest.mark.parametrize("text", ["", "whsec_", "whsec_c2hvcnQ=", "no-prefix" * 5, "whsec_!!!!" + "A" * 40])
+async def test_without_a_usable_secret_nothing_is_sent_and_no_try_is_counted(
+    receiver: Receiver, tmp_path: Path, text: str
+) -> None:
+    secret_folder(tmp_path / "signing", text)
+    desk = Desk(WebhookSettings.model_validate(receiver.settings(tmp_path)))
+    with structlog.testing.capture_logs() as logs:
+        async with desk.sender:
+            desk.change("task", status(State.PROCESSING))
+            await until("the complaint", lambda: desk.due() == 0)
+            written = desk.write().webhooks
+            assert written is not None
+            assert written.message == "there is no usable signing secret in the Secret signing"
+            assert receiver.got == []
+            secret_folder(tmp_path / "signing", SECRET)
+            desk.later(30)
+            await until("a delivery", lambda: receiver.taken)
+    told = [entry for entry in logs if entry["log_level"] == "error"]
+    assert told
+    assert len(text) < 10 or text not in str(logs)
+
+
+async def test_a_task_that_is_gone_is_forgotten_and_another_of_its_name_is_another(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
+    desk.change("task", status(State.PROCESSING))
+    await until("a try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 1)
+    desk.now += timedelta(seconds=3)
+    assert desk.sender.oldest_seconds == pytest.approx(3, abs=0.01)
+    other = Subject(key=TaskKey("media", "task"), uid="uid-other", app_id="demo", request_id="r2")
+    desk.sender.offer(other, desk.written["task"])
+    await until("the other's", lambda: receiver.taken)
+    assert receiver.ids == ["evt_uid-task_1", "evt_uid-other_1"]
+    desk.sender.drop(other.key)
+    assert desk.sender.oldest_seconds == 0
+
+
+async def test_an_app_without_a_receiver_has_nothing_sent(desk: Desk, receiver: Receiver) -> None:
+    only = WebhookSettings.model_validate(
+        {"folder": desk.settings.folder, "apps": {"demo": desk.settings.default}}
+    )
+    other = Desk(only)
+    async with other.sender:
+        desk.change("task", RECORDING)
+        other.sender.offer(other.subject(app_id="else"), desk.written["task"])
+        assert other.sender.progress(other.subject(app_id="else")) is None
+        await until("the first desk's own", lambda: len(receiver.taken) == 2)
+    assert other.sample("webhook_tries_total", outcome="delivered") == 0
+
+
+def test_the_age_of_the_oldest_event_is_a_figure() -> None:
+    metrics = Metrics()
+    metrics.observe_webhooks(oldest=lambda: 12.5)
+    text = generate_latest(metrics.registry).decode()
+    assert "egress_operator_webhook_oldest_seconds 12.5" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        ("Mon, 23 Nov 2026 05:13:22 GMT", 120.0),
+        ("Mon, 23 Nov 2026 05:11:02 GMT", -20.0),
+        ("99999999999999999999", 999999999.0),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_a_receiver_may_ask_for(text: str | None, seconds: float | None) -> None:
+    answer = _meaning(503, text, now=at(0))
+    assert (answer.outcome, answer.retry_after_seconds) == (Outcome.FAILED, seconds)
+
+
+async def test_after_its_end_a_sender_takes_nothing(desk: Desk, receiver: Receiver) -> None:
+    await desk.sender.close()
+    desk.change("task", RECORDING)
+    assert desk.sender.oldest_seconds == 0
+    assert receiver.got == []
