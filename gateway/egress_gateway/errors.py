@@ -44,6 +44,7 @@ class ProblemKind(StrEnum):
     TASK_DELETING = "task-deleting"
     TASK_ENDED = "task-ended"
     TOKEN_FIXED = "token-fixed"  # noqa: S105 - a word
+    WRONG_LAYOUT = "wrong-layout"
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOO_SLOW = "too-slow"
@@ -142,7 +143,12 @@ _KINDS = {
     ProblemKind.TOKEN_FIXED: (
         HTTPStatus.CONFLICT,
         "The task's token can't be changed here",
-        "The token stands in a Secret that the gateway didn't make, or made before tokens could be changed.",
+        "This gateway may not change tokens, or this one's Secret isn't the gateway's, or was made before it might.",
+    ),
+    ProblemKind.WRONG_LAYOUT: (
+        HTTPStatus.CONFLICT,
+        "The change does not go with the task's layout",
+        "Only a channel (layout `flat`) has users and a token.",
     ),
     ProblemKind.BODY_TOO_LARGE: (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

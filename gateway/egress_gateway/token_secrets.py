@@ -80,10 +80,10 @@ class TokenSecrets:
         if task.spec.layout is not Layout.FLAT or wanted is None:
             sentence = f"does not go with layout {task.spec.layout}: task {name} has no token"
             errors = [FieldError(pointer="/payload/access_token", detail=sentence)]
-            raise ProblemError(ProblemKind.INVALID_BODY, f"/payload/access_token: {sentence}", errors=errors)
+            raise ProblemError(ProblemKind.WRONG_LAYOUT, f"/payload/access_token: {sentence}", errors=errors)
         if not self._refresh:
             raise ProblemError(
-                ProblemKind.NOT_SET_UP,
+                ProblemKind.TOKEN_FIXED,
                 f"{_deed(task)}: this gateway may not change a token that it has been given. For the administrator: "
                 "set gateway.tokenRefresh.enabled in the chart's values",
             )

@@ -151,4 +151,4 @@ def _check_has(task: EgressTask, changes: dict[str, Any]) -> None:
     if "users" in changes and task.spec.layout is not Layout.FLAT:
         sentence = f"does not go with layout {task.spec.layout}: task {task.metadata.name} has no users"
         errors = [FieldError(pointer="/payload/users", detail=sentence)]
-        raise ProblemError(ProblemKind.INVALID_BODY, f"/payload/users: {sentence}", errors=errors)
+        raise ProblemError(ProblemKind.WRONG_LAYOUT, f"/payload/users: {sentence}", errors=errors)

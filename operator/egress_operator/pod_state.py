@@ -296,6 +296,8 @@ def _unschedulable(scheduled: dict[str, Any]) -> str | None:
         return None
     # Unschedulable says it all; SchedulerError and the like are words that a person can look up.
     reason, message = scheduled.get("reason") or "", scheduled.get("message") or ""
+    if reason == "SchedulingGated":
+        return None  # the gates themselves say so; the word stays when they have gone, until the scheduler comes by
     return message if reason in {"Unschedulable", ""} else f"{reason}{f': {message}' if message else ''}"
 
 

@@ -174,7 +174,7 @@ CALLS: Final = (
         body_needed=True,
         body_examples={"pause": examples.PAUSE, "users": examples.USERS},
         answers=(_status("The status with the wish in it.", example={**examples.STATUS, "pause": True}),),
-        problems=_REFUSED | {ProblemKind.TASK_ENDED, ProblemKind.TOKEN_FIXED},
+        problems=_REFUSED | {ProblemKind.TASK_ENDED, ProblemKind.TOKEN_FIXED, ProblemKind.WRONG_LAYOUT},
     ),
     Call(
         method="POST",

@@ -249,7 +249,7 @@ async def test_a_page_has_no_users(gateway: Client, admin: Admin) -> None:
     body = {"request_id": "u7d3", "payload": {"users": ["user2"], "pause": True}}
     answer = await gateway.patch(f"{START}/{task}", json=body)
     problem = await answer.json(content_type="application/problem+json")
-    assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (400, ["/payload/users"])
+    assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (409, ["/payload/users"])
     assert admin.task(task)["spec"]["pause"] is False
 
 

@@ -153,7 +153,7 @@ async def test_a_page_takes_no_token(renewing: MakeGateway) -> None:
     gateway = await renewing()
     task = await start(gateway, START_FREESTYLE)
     status, kind, detail = await problem_of(gateway, task, update())
-    assert (status, kind) == (400, "invalid-body")
+    assert (status, kind) == (409, "wrong-layout")
     assert "does not go with layout freestyle" in detail
 
 
@@ -180,7 +180,7 @@ async def test_a_task_from_before_is_told_apart(gateway: Client, renewing: MakeG
 async def test_a_gateway_that_is_not_to_says_what_to_set(gateway: Client, admin: Admin) -> None:
     task = await start(gateway)
     status, kind, detail = await problem_of(gateway, task, update())
-    assert (status, kind) == (503, "not-set-up")
+    assert (status, kind) == (409, "token-fixed")
     assert "gateway.tokenRefresh.enabled" in detail
     assert token_of(admin) == START_FLAT["payload"]["access_token"]
 

@@ -145,7 +145,7 @@ async def test_a_gateway_without_the_right_does_not_try_and_says_what_to_set() -
     cluster = Keeps()
     with pytest.raises(ProblemError) as caught:
         await TokenSecrets(cluster, refresh=False).renew(TASK, SecretStr(TOKEN))  # type: ignore[arg-type]
-    assert (caught.value.kind, caught.value.status) == ("not-set-up", 503)
+    assert (caught.value.kind, caught.value.status) == ("token-fixed", 409)
     assert "gateway.tokenRefresh.enabled" in caught.value.detail
     assert cluster.sent == []
 
@@ -165,7 +165,7 @@ async def test_a_page_has_no_token() -> None:
     with pytest.raises(ProblemError) as caught:
         await secrets_of(Keeps()).renew(page, SecretStr(TOKEN))
     assert (caught.value.status, caught.value.errors[0].detail) == (
-        400,
+        409,
         "does not go with layout freestyle: task t1 has no token",
     )
 
