@@ -296,7 +296,8 @@ async def test_who_waits_too_long_for_a_turn_is_told_to_come_back(
     assert {problem[:2] for problem in await asyncio.gather(*(refused(gateway, path) for path in paths))} == {
         (503, "store-unavailable")
     }
-    assert len(proxy.seen) <= 2
+    # One at a time: who came while another was being read has not been asked for.
+    assert len(proxy.seen) < len(paths)
 
 
 async def test_of_a_long_recording_only_the_beginning_is_read(
