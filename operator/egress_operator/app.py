@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import signal
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -50,8 +52,8 @@ async def run(
     """Run the operator until SIGTERM, SIGINT or `stop`.
 
     kopf gives up where a list or a watch is answered with an error again and again (etcd away, rights taken for a
-    moment) or at once (410, 404 while the definition is made anew). Nothing is lost with it, so all begins anew:
-    sooner than a container would, whose restarts come later and later.
+    moment) or at once (410, 404). Nothing is lost with it, so all begins anew: sooner than a container would, whose
+    restarts come later and later.
 
     Args:
         settings: the operator's.
@@ -59,7 +61,8 @@ async def run(
         recorder_port: where recorders answer.
     """
     pause = FIRST_PAUSE_SECONDS
-    while True:
+    stop = stop or asyncio.Event()
+    while not stop.is_set():
         began = time.monotonic()
         try:
             await _run(settings, stop=stop, recorder_port=recorder_port)
@@ -70,12 +73,20 @@ async def run(
         else:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for((stop or asyncio.Event()).wait(), pause)
-            return
+            await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def _run(settings: Settings, *, stop: asyncio.Event | None, recorder_port: int) -> None:
+def _heed_signals(stop: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set `stop`, in kopf's stead: its own handlers outlive it, and then tell nobody."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # no signal comes there
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _run(settings: Settings, *, stop: asyncio.Event, recorder_port: int) -> None:
     metrics = Metrics()
     queue: WorkQueue[TaskKey] = WorkQueue()
     watch = WatchHealth(clock=time.monotonic)
@@ -162,7 +173,9 @@ async def _run(settings: Settings, *, stop: asyncio.Event | None, recorder_port:
         stack.push_async_callback(end)
         logger.info("Operator started", namespaces=settings.namespaces, workers=settings.workers)
         await kopf.operator(
-            registry=build_registry(queue=queue, watch=watch, turns=turns, end=end),
+            registry=build_registry(
+                queue=queue, watch=watch, turns=turns, begin=lambda: _heed_signals(stop), end=end
+            ),
             settings=kopf_settings(),
             namespaces=settings.namespaces,
             standalone=True,

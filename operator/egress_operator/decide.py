@@ -191,15 +191,22 @@ def _with_pod(look: Look, pod: PodView) -> Decision:
         why = Reason.PREEMPTED if pod.preempted else Reason.POD_DELETED
         draft.state(look.status.state, why, message)
         return look.wait(look.look_again(pod))
-    if pod.paused != spec.pause:
-        look.actions.append(TellPod(pod=pod, paused=spec.pause))
-    if pod.users is not None and pod.users != tuple(spec.users):
-        look.actions.append(TellPod(pod=pod, users=tuple(spec.users)))
+    _tell(look, pod)
     if not pod.ready:
         return _not_ready(look, pod)
     message = recording_sentence(look.status, pod, spec, live=live, paused=paused)
     draft.state(State.PROCESSING, Reason.PAUSED if paused else Reason.RECORDING, message)
     return look.wait(look.look_again(pod))
+
+
+def _tell(look: Look, pod: PodView) -> None:
+    """Have a recorder told what is wanted of it now."""
+    spec = look.task.spec
+    paused = spec.pause if pod.paused != spec.pause else None
+    # A Pod of an operator that knew no such wish can't be told.
+    users = tuple(spec.users) if pod.users not in {None, tuple(spec.users)} else None
+    if paused is not None or users is not None:
+        look.actions.append(TellPod(pod=pod, paused=paused, users=users))
 
 
 def _paused(look: Look, live: LiveReport | None) -> bool:

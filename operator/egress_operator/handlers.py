@@ -62,6 +62,7 @@ def build_registry(
     queue: WorkQueue[TaskKey],
     watch: WatchHealth,
     turns: Turns,
+    begin: Callable[[], None],
     end: Callable[[], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
     """Return the handlers; importing this module registers nothing.
@@ -70,6 +71,7 @@ def build_registry(
         queue: where doorbells put keys.
         watch: is told what the watches tell.
         turns: is told of every task.
+        begin: is called when kopf has set itself up, before the watches begin.
         end: is called when the watches have ended.
     """
     registry = kopf.OperatorRegistry()
@@ -77,6 +79,10 @@ def build_registry(
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def startup(**_: Any) -> None:
+        begin()
 
     # What still runs when kopf ends, and was started after it, it waits for and then cancels.
     @kopf.on.cleanup(registry=registry)

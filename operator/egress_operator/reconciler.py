@@ -156,14 +156,14 @@ class Reconciler:
             task = EgressTask.from_resource(raw)
         except ValidationError as error:
             await self._invalid(raw, error)
-            self._turns.unreadable(raw)
+            self._turns.stuck(raw)
             return None
         seen = await self._observe(key, raw, task, refusal)
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
         try:
             await self._write(raw, task.metadata, decision.status)
         except RefusedError:
-            self._turns.drop(key)  # what failed otherwise is looked at again, and may have been written
+            self._turns.stuck(raw)  # what failed otherwise is looked at again, and may have been written
             raise
         self._turns.wrote(key, decision.status)
         for action in decision.actions:
@@ -223,7 +223,8 @@ class Reconciler:
         self, old: EgressTaskStatus | None, metadata: Metadata, status: EgressTaskStatus
     ) -> dict[str, Any] | None:
         patch = status_patch(old, status)
-        if not patch:
+        nothing_known = old is None and status == EgressTaskStatus()
+        if nothing_known or not patch:
             return None
         answer = await self._cluster.write_status(
             metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version

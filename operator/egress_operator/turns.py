@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
 from egress_api.states import WAITS_FOR_A_PLACE, Reason, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import EgressTask
@@ -32,6 +34,8 @@ RENEWED_PER_SECOND: Final = 10
 
 SHORTEST_WAIT_SECONDS: Final = 0.001
 """For a start's time to come: what is left of a token may be rounding alone."""
+
+logger = structlog.get_logger(__name__)
 
 
 class Turns:
@@ -100,15 +104,15 @@ class Turns:
                 self._queue.add(self._early.pop())
 
     def drop(self, key: TaskKey) -> None:
-        """Cross out a task that is gone, or whose status can't be written: it has to ask anew."""
+        """Cross out a task that is gone or has ended, or that has to ask anew."""
         if self._limits.limited:
             self._book.forget(key)
             self._told.pop(key, None)
             self._to_tell.discard(key)
             self._give_out()
 
-    def unreadable(self, raw: Mapping[str, Any]) -> None:
-        """Cross out a task that can't be read, unless it has an attempt: a recorder may be running."""
+    def stuck(self, raw: Mapping[str, Any]) -> None:
+        """Cross out a task that can't be read or written, unless it has an attempt: a recorder may be running."""
         entry = Entry.of(raw)
         if entry is not None and not entry.holds:
             self.drop(entry.key)
@@ -186,7 +190,11 @@ class Turns:
     async def run(self) -> None:
         """Have positions that have changed written again, now and then, until closed."""
         while self._limits.limited and not self._closed.is_set():
-            self.renew()
+            try:
+                self.renew()
+            except Exception:
+                # Nobody waits for this task: it has to go on.
+                logger.exception("Positions not renewed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), 1)
 

@@ -195,10 +195,12 @@ def _action_text(action: Action) -> str:
         case CreatePod(attempt=attempt):
             return f"create {attempt}"
         case TellPod(pod=view, paused=paused, users=users, stop_since=since):
-            to = "stop" if since else "pause" if paused else "go on"
+            told = ["to stop"] if since else []
+            if paused is not None:
+                told.append("to pause" if paused else "to go on")
             if users is not None:
-                to = f"record {' '.join(users) or 'everyone'}"
-            return f"tell {view.name.removeprefix('task-')} to {to}"
+                told.append(f"to record {' '.join(users) or 'everyone'}")
+            return f"tell {view.name.removeprefix('task-')} {' and '.join(told)}"
         case ReleasePod(pod=view):
             return f"release {view.name.removeprefix('task-')}"
         case DeletePod(pod=view):

@@ -434,7 +434,7 @@ def _pause_rows() -> Iterator[Row]:
         facts=Facts(live=live()),
         state=State.PROCESSING,
         reason="Recording",
-        does="tell 1 to pause, tell 1 to record everyone",
+        does="tell 1 to pause and to record everyone",
     )
     yield Row(
         when="other users are asked for, the recorder was told",

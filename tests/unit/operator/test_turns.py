@@ -189,11 +189,13 @@ async def test_who_is_to_stop_before_its_attempt_gives_the_place_back() -> None:
 
 
 @pytest.mark.parametrize(("attempt", "held"), [(0, 0), (1, 1)])
-async def test_a_task_that_cannot_be_read_blocks_nobody_unless_it_may_record(attempt: int, held: int) -> None:
+async def test_a_task_that_cannot_be_read_or_written_blocks_nobody_unless_it_may_record(
+    attempt: int, held: int
+) -> None:
     bench = Bench(max_tasks=2)
     raw = resource("odd", status={"state": "ENQUEUED", "attempt": attempt})
     bench.list_all(raw)
-    bench.turns.unreadable(raw)
+    bench.turns.stuck(raw)
     assert bench.value("places_held") == held
 
 

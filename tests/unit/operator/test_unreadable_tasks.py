@@ -11,6 +11,8 @@ from egress_operator.cluster import Cluster, state_of
 from egress_operator.keys import TaskKey
 from egress_operator.live import LiveReports
 from egress_operator.metrics import Metrics
+from egress_operator.pod_state import PodView
+from egress_operator.queue_settings import QueueSettings
 from egress_operator.reconciler import Reconciler
 from egress_operator.turns import Turns
 from egress_operator.workqueue import WorkQueue
@@ -26,6 +28,9 @@ class OneTask(Cluster):
 
     async def task(self, namespace: str, name: str) -> dict[str, Any] | None:
         return self.raw
+
+    async def pod(self, namespace: str, name: str) -> PodView | None:
+        return None
 
     async def write_status(
         self, namespace: str, name: str, patch: dict[str, Any], *, resource_version: str
@@ -51,11 +56,12 @@ def resource(*, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, 
     }
 
 
-async def _looked_at(task: dict[str, Any]) -> list[dict[str, Any]]:
+async def _looked_at(task: dict[str, Any], *, queue: QueueSettings = SETTINGS.queue) -> list[dict[str, Any]]:
+    settings = SETTINGS.model_copy(update={"queue": queue})
     cluster, metrics = OneTask(task), Metrics()
     live = LiveReports[TaskKey](poll_seconds=1, ring=lambda _: None, metrics=metrics)
     turns = Turns(
-        SETTINGS.queue,
+        queue,
         namespaces=["n"],
         queue=WorkQueue(),
         metrics=metrics,
@@ -63,7 +69,7 @@ async def _looked_at(task: dict[str, Any]) -> list[dict[str, Any]]:
         monotonic=time.monotonic,
     )
     reconciler = Reconciler(
-        cluster=cluster, settings=SETTINGS, live=live, turns=turns, metrics=metrics, clock=utc_now
+        cluster=cluster, settings=settings, live=live, turns=turns, metrics=metrics, clock=utc_now
     )
     await reconciler.reconcile(TaskKey("n", "t"))
     return cluster.written
@@ -73,6 +79,17 @@ async def test_a_new_task_that_can_not_be_read_fails_and_says_why() -> None:
     (written,) = await _looked_at(resource(layout="hologram"))
     assert (written["state"], written["reason"]) == ("FAILED", "InvalidSpec")
     assert "spec.layout" in written["message"]
+
+
+async def test_of_a_task_whose_turn_is_not_known_yet_nothing_is_written() -> None:
+    limits = {"enqueueTimeoutSeconds": 86_400}
+    task = resource(limits=limits)
+    task["metadata"]["creationTimestamp"] = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert await _looked_at(task, queue=QueueSettings(max_tasks=1)) == []
+    (written,) = await _looked_at(
+        task | {"spec": task["spec"] | {"stop": True}}, queue=QueueSettings(max_tasks=1)
+    )
+    assert written["state"] == "STOPPED"
 
 
 @pytest.mark.parametrize(
