@@ -136,8 +136,20 @@ def test_an_alert_can_be_left_out_and_a_wrong_name_is_told() -> None:
 
 
 def test_no_gateway_no_alert_about_it() -> None:
-    names = {group["name"] for group in _groups({"gateway": {"enabled": False}})}
+    values = {
+        "gateway": {"enabled": False},
+        "prometheusRule": {"enabled": True, "disabled": ["EgressGatewaySlow"]},
+    }
+    names = {group["name"] for group in _groups(values)}
     assert names == {"egress-operator", "egress-tasks", "egress-recorders"}
+
+
+def test_what_is_away_is_away_in_this_release_and_a_look_is_old_by_its_own_interval() -> None:
+    groups = _groups({"operator": {"settings": {"resyncSeconds": 3600}}})
+    queries = {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    assert queries["EgressOperatorDown"] == 'absent(egress_operator_resync_timestamp_seconds{namespace="media"})'
+    assert queries["EgressGatewayDown"] == 'absent(egress_gateway_cache_fresh{namespace="media"})'
+    assert queries["EgressOperatorResyncOld"].endswith("> 14400")
 
 
 def test_neither_is_made_unless_asked_for() -> None:

@@ -263,8 +263,8 @@ def test_webhooks_reach_the_settings_and_their_secrets_are_mounted_where_they_ar
     pod = rendered.one("Deployment", "egress-operator")["spec"]["template"]["spec"]
     secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
     assert list(secrets.values()) == [
-        {"secretName": "of-a", "defaultMode": 0o440},
-        {"secretName": "signing", "defaultMode": 0o440},
+        {"secretName": "of-a", "optional": True, "defaultMode": 0o440},
+        {"secretName": "signing", "optional": True, "defaultMode": 0o440},
     ]
     mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
     for name, secret in secrets.items():
