@@ -38,6 +38,7 @@ class Segment(Tolerant):
 class Asked(Tolerant):
     """What the task was asked for."""
 
+    namespace: str = Field("", description="Where the task stood; older recorders did not say.")
     request_id: str | None = Field(None, description="The id of the request that made it, if one did.")
     created_at: PreciseMoment = Field(description="When the task was made.")
     layout: Layout

@@ -1,8 +1,8 @@
 """Status calls for tasks that the cluster no longer has: deleted, or cleared away after their time.
 
 In: an app and a task_id that no resource has. Out: the status, from the task's manifest in the store, with an ETag;
-or the problem that says there is none, or that the store can't be asked. A recording of another app is as unknown as
-none. Bounded: so many reads at once, each in its time, and what was read is kept for a while.
+or the problem that says there is none, or that the store can't be asked. A recording of another app,
+or of another namespace, is as unknown as none. Bounded: so many reads at once, each in its time, and what was read is kept for a while.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from egress_api.constants import MANIFEST_NAME
 from egress_api.folder import task_folder
+from egress_api.manifest import Manifest
 from egress_gateway.auth.recent import Recent
 from egress_gateway.errors import ProblemError, ProblemKind, StoreError
 from egress_gateway.exchange import dumped, held_versions, json_answer, status_headers
@@ -113,10 +114,8 @@ class History:
         self, kept: Kept | None, *, app_id: str, task_id: str, path: str
     ) -> tuple[_Told | ProblemError, float]:
         """Return what is to be told, and for how many seconds it holds."""
-        # Whose it is stands in the manifest: the folder alone may be the same for two apps.
         manifest = kept.manifest if kept else None
-        theirs = manifest is not None and (manifest.app_id, manifest.task_id) != (app_id, task_id)
-        if kept is None or theirs:
+        if kept is None or (manifest is not None and self._is_anothers(manifest, app_id, task_id)):
             return _nowhere(app_id, task_id), _KEEP_OPEN_SECONDS
         if manifest is None or manifest.asked is None:
             return _unreadable(app_id, task_id), _KEEP_OPEN_SECONDS
@@ -130,6 +129,12 @@ class History:
         content = dumped(answer)
         version = f"store-{hashlib.sha256(content).hexdigest()[:20]}"
         return _Told(content, version), self._settings.keep_seconds if manifest.end else _KEEP_OPEN_SECONDS
+
+    def _is_anothers(self, manifest: Manifest, app_id: str, task_id: str) -> bool:
+        # Whose it is stands in the manifest: the folder alone may be the same for two apps, and for two releases.
+        if (manifest.app_id, manifest.task_id) != (app_id, task_id):
+            return True
+        return manifest.asked is not None and manifest.asked.namespace != self._namespace
 
     def _failed(self, error: StoreError, task_id: str) -> ProblemError:
         self._metrics.history_reads.labels("failed").inc()

@@ -164,6 +164,16 @@ async def test_a_recording_of_another_app_is_as_unknown_as_none(
     assert (await refused(gateway))[2].replace(TASK, "tnever") == (await refused(gateway, never))[2]
 
 
+@pytest.mark.parametrize("theirs", ["others", ""], ids=["another", "not told"])
+async def test_a_recording_of_another_namespace_is_as_unknown_as_none(
+    gateway: Client, s3: S3Server, theirs: str
+) -> None:
+    """Two releases may share a bucket, and their tasks have the same names where their requests have the same ids."""
+    keep(s3.bucket, manifest(namespace=theirs))
+    never = "/egress/v1/demo/tasks/tnever"
+    assert (await refused(gateway))[2].replace(TASK, "tnever") == (await refused(gateway, never))[2]
+
+
 async def test_who_may_not_call_an_app_is_not_told_of_its_recordings(
     make: Any, settings: dict[str, Any], s3: S3Server, tmp_path: Path, proxy: Proxy
 ) -> None:
