@@ -117,7 +117,8 @@ class History:
         manifest = kept.manifest if kept else None
         if kept is None or (manifest is not None and self._is_anothers(manifest, app_id, task_id)):
             return _nowhere(app_id, task_id), _KEEP_OPEN_SECONDS
-        if manifest is None or manifest.asked is None:
+        # A recording that is complete has an end: where none can be read, a newer recorder has words of its own for it.
+        if manifest is None or manifest.asked is None or (manifest.complete and manifest.end is None):
             return _unreadable(app_id, task_id), _KEEP_OPEN_SECONDS
         answer = archived_answer(
             manifest,

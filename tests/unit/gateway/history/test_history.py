@@ -329,8 +329,10 @@ async def test_of_a_long_recording_only_the_beginning_is_read(
         b'{"hello": "world"}',
         manifest().replace(b'"v":1', b'"v":2'),
         manifest().replace(b'"asked":', b'"asks":'),
+        manifest().replace(b'"format":"hls"', b'"format":"fmp4"'),
+        manifest().replace(b'"state":"STOPPED"', b'"state":"ARCHIVED"'),
     ],
-    ids=["empty", "binary", "foreign", "newer", "older"],
+    ids=["empty", "binary", "foreign", "newer", "older", "newer format", "newer state"],
 )
 async def test_what_cannot_be_read_is_not_passed_off_as_a_status(
     gateway: Client, s3: S3Server, content: bytes
