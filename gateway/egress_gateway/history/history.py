@@ -19,6 +19,7 @@ from egress_api.constants import MANIFEST_NAME
 from egress_api.folder import task_folder
 from egress_api.manifest import Manifest
 from egress_gateway.auth.recent import Recent
+from egress_gateway.changes import Changes
 from egress_gateway.errors import ProblemError, ProblemKind, StoreError
 from egress_gateway.exchange import dumped, held_versions, json_answer, status_headers
 from egress_gateway.history.archived import archived_answer
@@ -27,6 +28,8 @@ from egress_gateway.history.store import HistoryStore, Kept
 from egress_gateway.logs import get_logger
 from egress_gateway.lookup import can_be_task
 from egress_gateway.metrics import Metrics
+from egress_gateway.middleware import TRACE
+from egress_gateway.polling import wait_of
 
 _KEEP_OPEN_SECONDS: Final = 5
 """For which what may still change is kept: that there is none, or a recording that is being closed."""
@@ -41,6 +44,8 @@ log = get_logger(__name__)
 class _Told:
     content: bytes
     version: str
+    closed: bool
+    """Whether nothing more is to come of it."""
 
 
 class History:
@@ -51,12 +56,14 @@ class History:
         settings: HistorySettings,
         *,
         namespace: str,
+        changes: Changes,
         metrics: Metrics,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
         self._store = HistoryStore(settings)
         self._namespace = namespace
+        self._changes = changes
         self._metrics = metrics
         self._clock = clock
         self._turn = asyncio.Semaphore(settings.parallel)
@@ -65,15 +72,43 @@ class History:
     async def answer(self, request: web.Request, *, app_id: str, task_id: str) -> web.Response:
         """Return the status of a task that the cluster doesn't have, or say that it is what the caller holds.
 
+        A recording that is still being closed is waited for, as a task is.
+
         Raises:
             ProblemError: when the store knows of no such recording either, or can't be asked.
         """
-        told = await self._told(app_id, task_id)
-        headers = status_headers(told.version)
+        wait = wait_of(request)
         held = held_versions(request)
-        if told.version in held or "*" in held:
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return json_answer(told.content, headers=headers)
+        told = await self._told(app_id, task_id)
+        if wait and not told.closed and (not held or _holds(held, told)):
+            told = await self._changed(request, told, app_id=app_id, task_id=task_id, seconds=wait)
+        headers = status_headers(told.version)
+        if _holds(held, told):
+            response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        else:
+            response = json_answer(told.content, headers=headers)
+        if self._changes.ended:
+            response.force_close()  # the next call is to reach a gateway that stays
+        return response
+
+    async def _changed(
+        self, request: web.Request, told: _Told, *, app_id: str, task_id: str, seconds: float
+    ) -> _Told:
+        """Return what is told once it is another, or the time is up."""
+        clock = asyncio.get_running_loop().time
+        begun, begin = clock(), told.version
+        with (
+            self._metrics.held_requests.labels("wait").track_inprogress(),
+            self._changes.subscription(app_id=app_id, name=task_id) as subscription,
+        ):
+            while True:
+                left = begun + seconds - clock()
+                if told.version != begin or left <= 0 or subscription.ended:
+                    return told
+                # The store doesn't ring: it is looked at again when what was read is kept no longer.
+                await subscription.next(seconds=min(left, _KEEP_OPEN_SECONDS))
+                request[TRACE].held_seconds = clock() - begun
+                told = await self._told(app_id, task_id)
 
     async def _told(self, app_id: str, task_id: str) -> _Told:
         if not can_be_task(task_id):
@@ -129,7 +164,8 @@ class History:
         )
         content = dumped(answer)
         version = f"store-{hashlib.sha256(content).hexdigest()[:20]}"
-        return _Told(content, version), self._settings.keep_seconds if manifest.end else _KEEP_OPEN_SECONDS
+        told = _Told(content, version, closed=answer.status.terminal)
+        return told, self._settings.keep_seconds if manifest.end else _KEEP_OPEN_SECONDS
 
     def _is_anothers(self, manifest: Manifest, app_id: str, task_id: str) -> bool:
         # Whose it is stands in the manifest: the folder alone may be the same for two apps, and for two releases.
@@ -150,6 +186,10 @@ class History:
             "gateway's log says why. Send the same request again.",
             headers={"Retry-After": str(_REPAIR_SECONDS if error.refused else _RETRY_SECONDS)},
         )
+
+
+def _holds(held: frozenset[str], told: _Told) -> bool:
+    return "*" in held or told.version in held
 
 
 def _nowhere(app_id: str, task_id: str) -> ProblemError:

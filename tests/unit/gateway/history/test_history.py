@@ -12,10 +12,12 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from egress_gateway.app import create_app
 from egress_gateway.cluster import Cluster
+from egress_gateway.history import history as history_module
 from egress_gateway.history import store as history_store
 from egress_gateway.settings import Settings
 from support import history
 from support.auth import bearer, entry, new_key
+from support.gateway import until
 from support.gateway_tasks import cache_of, made
 from support.history import TASK, keep, manifest
 from support.s3_server import BUCKET, KEYS, S3Server, options_for, write_keys
@@ -284,6 +286,49 @@ async def test_a_recording_that_has_ended_is_asked_for_once(
     for _ in range(3):
         assert (await gateway.get(PATH)).status == 200
     assert len(proxy.seen) == 1
+
+
+async def test_a_recording_that_is_being_closed_is_waited_for(
+    gateway: Client, s3: S3Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "_KEEP_OPEN_SECONDS", 0.1)
+    keep(s3.bucket, manifest(end=None))
+    etag = (await gateway.get(PATH)).headers["ETag"]
+    call = asyncio.create_task(gateway.get(f"{PATH}?wait=60s", headers={"If-None-Match": etag}))
+
+    async def looked_at_again() -> bool:
+        return len(proxy.seen) > 2
+
+    await until("the store is asked again", looked_at_again)
+    assert not call.done()
+    keep(s3.bucket, manifest())
+    answer = await asyncio.wait_for(call, 10)
+    assert (answer.status, (await answer.json())["status"]) == (200, "STOPPED")
+
+
+async def test_waiting_for_what_is_being_closed_asks_the_store_seldom(
+    gateway: Client, s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest(end=None))
+    begun = asyncio.get_running_loop().time()
+    for form, path in (("GET", PATH), ("POST", f"{PATH}/status")):
+        assert (await (await gateway.request(form, f"{path}?wait=1s")).json())["status"] == "STOPPING"
+    assert asyncio.get_running_loop().time() - begun >= 2
+    assert len(proxy.seen) == 1
+
+
+async def test_the_end_of_the_gateway_ends_a_wait_for_the_store(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest(end=None))
+    call = asyncio.create_task(gateway.get(f"{PATH}?wait=60s"))
+    changes = cache_of(gateway).changes
+
+    async def waits() -> bool:
+        return bool(changes._subscriptions)
+
+    await until("the gateway waits", waits)
+    changes.end()
+    answer = await asyncio.wait_for(call, 10)
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
 
 
 async def test_many_who_ask_at_once_share_what_one_has_read(
