@@ -223,6 +223,14 @@ async def test_a_volume_is_read_as_well(make: Any, tmp_path: Path) -> None:
     assert (await refused(gateway, "/egress/v1/demo/tasks/t2"))[:2] == (404, "task-not-found")
 
 
+async def test_an_empty_manifest_on_a_volume_is_none(make: Any, tmp_path: Path) -> None:
+    keep(tmp_path, b"")
+    gateway = await make(history={"url": tmp_path.as_uri()})
+    status, kind, detail = await refused(gateway)
+    assert (status, kind) == (404, "task-not-found")
+    assert "none that this gateway can read" in detail
+
+
 async def test_a_volume_that_is_not_mounted_is_no_empty_one(make: Any, tmp_path: Path) -> None:
     gateway = await make(history={"url": (tmp_path / "missing").as_uri()})
     assert (await refused(gateway))[:2] == (503, "store-unavailable")
