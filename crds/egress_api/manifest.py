@@ -70,12 +70,17 @@ class Manifest(Tolerant):
     app_id: str
     attempt: int = Field(ge=1, description="The attempt that wrote it: a later one fences off an earlier.")
     created_at: PreciseMoment
-    asked: Asked | None = Field(None, description="What was asked for; absent from older recorders, and unreadable where it has words of a newer one.")
+    asked: Asked | None = Field(
+        None,
+        description="What was asked for; absent from older recorders, and unreadable where it has words of a newer one.",
+    )
     joined_at: PreciseMoment | None = Field(None, description="When a recorder had first joined the source.")
     first_frame_at: PreciseMoment | None = None
     complete: bool = Field(False, description="Whether the recording has ended and every object is verified.")
     reason: str = Field("", description="Why it ended, once it has.")
-    end: End | None = Field(None, description="How it ended, once it has; absent and unreadable as `asked` is.")
+    end: End | None = Field(
+        None, description="How it ended, once it has; absent and unreadable as `asked` is."
+    )
     segment_seconds: int
     files: list[OutputFile] = Field(default_factory=list)
     gaps: list[Gap] = Field(default_factory=list, description="Where time is missing between segments.")

@@ -162,4 +162,6 @@ def test_an_end_in_words_of_a_newer_recorder_does_not_either() -> None:
 def test_what_a_recording_rests_on_must_be_readable() -> None:
     text = Recording(recorder_config(), created_at=NOW).manifest()
     with pytest.raises(OutputExistsError):
-        check_ours(text.replace(b'"attempt":1', b'"attempt":"x"'), recorder_config(attempt=2), url="file:///x/")
+        check_ours(
+            text.replace(b'"attempt":1', b'"attempt":"x"'), recorder_config(attempt=2), url="file:///x/"
+        )
