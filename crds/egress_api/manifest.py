@@ -5,10 +5,10 @@ Pod takes over. Where a Pod's last words are lost it is the only full list (the 
 outlives the task's resource: what the task was and how it ended stand here too, but nothing secret.
 """
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, Layout, OutputFormat, Video
@@ -38,6 +38,7 @@ class Segment(Tolerant):
 class Asked(Tolerant):
     """What the task was asked for."""
 
+    namespace: str = Field("", description="Where the task stood; older recorders did not say.")
     request_id: str | None = Field(None, description="The id of the request that made it, if one did.")
     created_at: PreciseMoment = Field(description="When the task was made.")
     layout: Layout
@@ -69,17 +70,31 @@ class Manifest(Tolerant):
     app_id: str
     attempt: int = Field(ge=1, description="The attempt that wrote it: a later one fences off an earlier.")
     created_at: PreciseMoment
-    asked: Asked | None = Field(None, description="What was asked for; older recorders did not say.")
+    asked: Asked | None = Field(
+        None,
+        description="What was asked for; absent from older recorders, and unreadable where it has words of a newer one.",
+    )
     joined_at: PreciseMoment | None = Field(None, description="When a recorder had first joined the source.")
     first_frame_at: PreciseMoment | None = None
     complete: bool = Field(False, description="Whether the recording has ended and every object is verified.")
     reason: str = Field("", description="Why it ended, once it has.")
-    end: End | None = Field(None, description="How it ended, once it has; older recorders did not say.")
+    end: End | None = Field(
+        None, description="How it ended, once it has; absent and unreadable as `asked` is."
+    )
     segment_seconds: int
     files: list[OutputFile] = Field(default_factory=list)
     gaps: list[Gap] = Field(default_factory=list, description="Where time is missing between segments.")
     lost_seconds: float = Field(0.0, ge=0, description="Their sum, pauses not counted.")
     segments: list[Segment] = Field(default_factory=list)
+
+    @field_validator("asked", "end", mode="wrap")
+    @classmethod
+    def _only_told(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        # Nothing rests on these two: a recording goes on whatever words a newer recorder has for them.
+        try:
+            return read(value)
+        except ValidationError:
+            return None
 
     @classmethod
     def from_head(cls, head: bytes) -> Self | None:

@@ -51,7 +51,11 @@ def task_resource(
     labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the resource that creates a task."""
+    """Return the resource that creates a task.
+
+    What is at its default is left out, and the API server fills it in: a CRD that is older than this version must not
+    refuse a task for a field that nobody has asked for.
+    """
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -61,5 +65,5 @@ def task_resource(
             "labels": labels or {},
             "annotations": annotations or {},
         },
-        "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True),
     }

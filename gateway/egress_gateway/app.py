@@ -47,7 +47,7 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     lookup = Lookup(cluster, cache)
     token_secrets = TokenSecrets(cluster, refresh=settings.token_refresh)
     history = (
-        History(settings.history, namespace=cluster.namespace, metrics=metrics)
+        History(settings.history, namespace=cluster.namespace, changes=cache.changes, metrics=metrics)
         if settings.history.url
         else None
     )

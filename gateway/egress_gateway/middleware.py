@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 from egress_gateway.problems import problem_of_http, problem_response
+from egress_gateway.verbs import verb_of
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _HEADER_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 _RETRY_SECONDS = 2
+_READS = frozenset({"get", "list"})
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 log = get_logger(__name__)
@@ -70,7 +72,8 @@ def deadline(seconds: float) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method in {hdrs.METH_GET, hdrs.METH_HEAD}:
+        resource = request.match_info.route.resource
+        if resource is not None and verb_of(request.method, resource.canonical) in _READS:
             return await handler(request)
         limit = asyncio.timeout(seconds)
         try:

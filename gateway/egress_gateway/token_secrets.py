@@ -29,6 +29,8 @@ from egress_gateway.cluster import Cluster
 from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemError, ProblemKind
 from egress_gateway.refusals import problem_of
 
+_TRIES: Final = 2
+_RETRY_SECONDS: Final = 2
 _SUFFIX_BYTES: Final = 4
 _SUFFIX: Final = re.compile(rf"-[0-9a-f]{{{2 * _SUFFIX_BYTES}}}")
 
@@ -62,18 +64,30 @@ class TokenSecrets:
             ProblemError: when the task has none, has one that the gateway didn't make, or it can't be written.
         """
         wanted = self._renewable(task)
+        # One that another call makes in between holds that call's token: then this one is still to be written.
+        for _ in range(_TRIES):
+            if await self._replace(task, wanted, token) or await self._create(task, wanted, token):
+                return
+        raise ProblemError(
+            ProblemKind.UNAVAILABLE,
+            f"{_deed(task)}: its Secret comes and goes while it is written. Send the same request again.",
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+        )
+
+    async def _replace(self, task: EgressTask, wanted: SecretKeyRef, token: SecretStr) -> bool:
+        """Write over the Secret; False when there is none."""
         resource = token_secret(wanted.name, token, owner=task.metadata, immutable=False)
         try:
             await self._cluster.replace_secret(wanted.name, resource)
         except ClusterRefusedError as error:
             if error.code == HTTPStatus.NOT_FOUND and error.names_object:
-                await self._create(task, wanted, token)
-                return
+                return False
             if error.code == HTTPStatus.UNPROCESSABLE_ENTITY and "immutable" in error.message:
                 raise _fixed(task, "was started before tokens could be given anew") from None
             raise _problem(error, task, token) from None
         except ClusterError as error:
             raise problem_of(error, deed=_deed(task)) from error
+        return True
 
     def _renewable(self, task: EgressTask) -> SecretKeyRef:
         name, wanted = task.metadata.name, task.spec.access_token_secret_ref
@@ -94,15 +108,18 @@ class TokenSecrets:
             raise _fixed(task, f"takes its token from Secret {wanted.name}, which is not the gateway's")
         return wanted
 
-    async def _create(self, task: EgressTask, wanted: SecretKeyRef, token: SecretStr) -> None:
+    async def _create(self, task: EgressTask, wanted: SecretKeyRef, token: SecretStr) -> bool:
+        """Make the Secret; False when there is one."""
         resource = token_secret(wanted.name, token, owner=task.metadata, immutable=not self._refresh)
         try:
             await self._cluster.create_secret(resource)
         except ClusterRefusedError as error:
             if not already_exists(error):
                 raise _problem(error, task, token) from None
+            return False
         except ClusterError as error:
             raise problem_of(error, deed=_deed(task)) from error
+        return True
 
 
 def new_secret_name(task: str) -> str:

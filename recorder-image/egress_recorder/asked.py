@@ -7,6 +7,7 @@ from egress_api.recorder import RecorderConfig
 def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
     """Return what the manifest says of the task itself: no token, and of a page's URL no query."""
     return Asked(
+        namespace=config.namespace,
         request_id=config.request_id,
         created_at=config.created_at,
         layout=config.layout,

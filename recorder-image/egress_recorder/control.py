@@ -1,6 +1,6 @@
-"""What is wished of a recorder while it runs: yes or no, as a file of the Pod's control volume says.
+"""What is wished of a recorder while it runs, as the files of the Pod's control volume say.
 
-In: the folder that the kubelet keeps in step with the Pod's annotations. Out: yes or no, at any moment. Whether to
+In: the folder that the kubelet keeps in step with the Pod's annotations. Out: yes or no, or a list, at any moment. Whether to
 leave out what comes now (`pause`) is the capture's business and the book's; whether to end (`stop`) goes into the
 `StopSignal`; whom to record (`users`) is the capture's, and a list.
 """

@@ -27,6 +27,7 @@ def manifest(
     given = {
         "task_id": TASK,
         "app_id": "demo",
+        "namespace": "tasks",
         "store": {"url": f"s3://recordings/demo/{TASK}/"},
         "users": ["user1"],
         "request_id": "m2d3k03l",

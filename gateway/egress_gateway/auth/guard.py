@@ -25,6 +25,7 @@ from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE, Trace
 from egress_gateway.openapi.site import DOCUMENT_PATH, PAGE_PATH
+from egress_gateway.verbs import verb_of
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", DOCUMENT_PATH, PAGE_PATH})
 """Nobody is asked there: the kubelet, Prometheus and a browser have no credentials of ours, and no app is told of."""
@@ -126,24 +127,3 @@ def credentials_of(request: web.Request) -> Credentials:
         bearer=token.strip() if scheme.lower() == "bearer" and token.strip() else None,
         api_key=keys[0].strip() if len(keys) == 1 and keys[0].strip() else None,
     )
-
-
-def verb_of(method: str, path: str) -> str:
-    """Return Kubernetes' word for a call, as a Role has it.
-
-    Args:
-        method: of HTTP.
-        path: as the route is declared, `{task_id}` and all.
-    """
-    one = "{task_id}" in path
-    match method:
-        case hdrs.METH_GET | hdrs.METH_HEAD:
-            return "get" if one else "list"
-        case hdrs.METH_DELETE:
-            return "delete"
-        case hdrs.METH_POST if not one:
-            return "create"
-        case hdrs.METH_POST if path.endswith("/status"):
-            return "get"
-        case _:
-            return "patch"  # a stop is a change of the spec, too

@@ -8,13 +8,13 @@ from typing import Final
 
 from egress_api.manifest import Asked, End, Manifest
 from egress_api.media import Layout
-from egress_api.recorder import UPLOAD_PATIENCE_SECONDS
 from egress_api.rest import StatusAnswer, StatusPayload
 from egress_api.states import Reason, State
 from egress_api.status import MAX_FILES, MAX_GAPS
 
-LATE: Final = timedelta(seconds=UPLOAD_PATIENCE_SECONDS)
-"""After which nobody writes to a manifest any more that nobody has written to: its recorder would have ended."""
+LATE: Final = timedelta(hours=24)
+"""After which a recording that nobody has written to is given up. A pause, or a store that is away, leaves a manifest as
+it is for hours, and a FAILED that is taken back is worse than one that comes late."""
 
 
 def archived_answer(

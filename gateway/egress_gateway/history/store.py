@@ -5,7 +5,7 @@ that change while it runs are taken from then on. Must not: write; wait longer t
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import obstore
@@ -21,6 +21,8 @@ from egress_gateway.history.settings import HistorySettings
 
 MOST_BYTES: Final = 1 << 20
 """Of a manifest before its segments: some thousands of gaps."""
+_EMPTY: Final = "Requested range was invalid"
+"""What obstore says of a file without content, as a volume that was full may have left one."""
 _CONNECT_TIMEOUT: Final = "2s"
 _RETRY: Final = {"max_retries": 1, "retry_timeout": timedelta(seconds=2)}
 
@@ -57,6 +59,8 @@ class HistoryStore:
                 return None
             raise self._error_of(error, path) from None
         except (exceptions.BaseError, OSError, ValueError, TypeError) as error:
+            if _EMPTY in str(error):
+                return Kept(None, datetime.now(UTC))
             raise self._error_of(error, path) from None
         except BaseException as error:
             # pyo3 raises a panic of the Rust below as no Exception.

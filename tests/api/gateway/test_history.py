@@ -35,7 +35,7 @@ async def told(gateway: Client, task: str) -> dict[str, Any]:
 async def test_a_deleted_task_is_told_of_from_the_store_at_once(
     gateway: Client, admin: Admin, task: str, tmp_path: Path
 ) -> None:
-    recorded(tmp_path, task)
+    recorded(tmp_path, task, namespace=admin.namespace)
     assert "archived" not in await told(gateway, task)
     deleted = await gateway.delete(f"{TASKS}/{task}")
     assert deleted.status == 202
@@ -53,7 +53,7 @@ async def test_a_deleted_task_is_told_of_from_the_store_at_once(
 async def test_what_the_operator_clears_away_is_told_of_by_every_gateway(
     make_gateway: MakeGateway, gateway: Client, admin: Admin, task: str, tmp_path: Path
 ) -> None:
-    recorded(tmp_path, task)
+    recorded(tmp_path, task, namespace=admin.namespace)
     other = await make_gateway(history={"url": tmp_path.as_uri()})
     admin.delete_task(task)
 
@@ -75,7 +75,7 @@ async def test_an_old_request_id_makes_a_task_that_hides_the_recording_while_it_
     gateway: Client, admin: Admin, task: str, tmp_path: Path
 ) -> None:
     """It can't overwrite: its recorder ends in OutputExists (tests/unit/recorder), and the recording stays."""
-    recorded(tmp_path, task)
+    recorded(tmp_path, task, namespace=admin.namespace)
     before = (tmp_path / "demo" / task / "manifest.json").read_bytes()
     await gateway.delete(f"{TASKS}/{task}")
     assert (await told(gateway, task))["archived"]

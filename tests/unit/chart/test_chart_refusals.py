@@ -55,6 +55,11 @@ BAD = [
         "set the type to NodePort, or unset the port",
     ),
     Bad(
+        "history in folders that it can't know",
+        {"gateway": {"history": {"enabled": True}}, "store": {"folder": "{region}/{app_id}/{task_id}"}},
+        "Take {region} out of store.folder, or unset gateway.history.enabled",
+    ),
+    Bad(
         "an uninstall that cuts recordings off",
         {"recorder": {"graceSeconds": 600}},
         "an uninstall would cut recordings off",

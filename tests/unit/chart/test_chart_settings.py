@@ -317,7 +317,7 @@ def test_the_gateways_environment_holds_settings_that_exist(monkeypatch: pytest.
 
 STORE = {
     "url": "s3://recordings/prefix",
-    "folder": "{region}/{app_id}/{task_id}",
+    "folder": "{namespace}/{app_id}/{task_id}",
     "options": {"endpoint": "https://s3.example"},
     "credentialsSecret": "keys",
 }

@@ -1,6 +1,7 @@
 """Status calls with what the caller holds, and with patience."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from support.gateway_tasks import cache_of, made
 
 TASK = "/egress/v1/demo/tasks/t1"
 Client = TestClient[Any, Any]
+MakeGateway = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
@@ -87,6 +89,16 @@ async def test_a_wait_is_no_longer_than_asked(filled: Client, held: str, status:
     answer = await filled.get(f"{TASK}?wait=1s", headers={"If-None-Match": held})
     assert (answer.status, answer.headers["ETag"]) == (status, '"5"')
     assert asyncio.get_running_loop().time() - begun >= 1
+
+
+@pytest.mark.parametrize(("form", "path"), [("GET", TASK), ("POST", f"{TASK}/status")], ids=["get", "post"])
+async def test_a_wait_may_be_longer_than_a_change_may_take(
+    make_gateway: MakeGateway, form: str, path: str
+) -> None:
+    gateway = await make_gateway(answer_seconds=0.1)
+    cache_of(gateway).replace([made("t1", 5)], resource_version="10")
+    answer = await gateway.request(form, f"{path}?wait=1s")
+    assert (answer.status, answer.headers["ETag"]) == (200, '"5"')
 
 
 async def test_our_own_write_that_the_watch_repeats_is_no_change(filled: Client) -> None:

@@ -106,6 +106,33 @@ async def test_a_secret_that_is_missing_is_made() -> None:
     assert [(how, sent["immutable"]) for how, sent in cluster.sent] == [("create", False)]
 
 
+class Races(Keeps):
+    """Stands where the API server does, with another call that makes the Secret just before ours."""
+
+    def __init__(self, *, stays: bool) -> None:
+        super().__init__(there=False)
+        self._stays = stays
+
+    async def create_secret(self, resource: dict[str, Any]) -> None:
+        self._there = self._stays
+        raise ClusterRefusedError(409, reason="AlreadyExists", message=resource["metadata"]["name"])
+
+
+async def test_a_secret_that_another_call_makes_meanwhile_gets_this_calls_token() -> None:
+    cluster = Races(stays=True)
+    await secrets_of(cluster).renew(TASK, SecretStr(TOKEN))
+    secret = token_secret(SECRET, SecretStr(TOKEN), owner=TASK.metadata, immutable=False)
+    assert cluster.sent == [("replace", secret)]
+
+
+async def test_a_token_that_cannot_be_written_down_is_not_said_to_be() -> None:
+    cluster = Races(stays=False)
+    with pytest.raises(ProblemError) as caught:
+        await secrets_of(cluster).renew(TASK, SecretStr(TOKEN))
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "2"})
+    assert cluster.sent == []
+
+
 @pytest.mark.parametrize("refresh", [True, False])
 async def test_secrets_can_be_changed_only_where_tokens_may_be(*, refresh: bool) -> None:
     cluster = Keeps()

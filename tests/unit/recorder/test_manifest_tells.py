@@ -11,6 +11,7 @@ from egress_api.results import Outcome
 from egress_api.states import Reason, State
 from egress_api.status import Verdict
 from egress_recorder.ending import Ending, end_of
+from egress_recorder.errors import OutputExistsError
 from egress_recorder.manifest_store import check_ours
 from egress_recorder.recording import Recording, StoredSegment
 from support.recorder import NOW, recorder_config
@@ -126,3 +127,41 @@ def test_a_manifest_of_a_newer_recorder_is_gone_on_from() -> None:
     assert newer != text
     assert check_ours(newer, recorder_config(attempt=2), url="file:///x/").task_id == "t1"
     assert Manifest.from_head(newer) == Manifest.from_head(text)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ('"layout":"flat"', '"layout":"speaker"'),
+        ('"format":"hls"', '"format":"fmp4"'),
+        ('"frameRate":30', '"frameRate":120'),
+        ('"when":"load"', '"when":"never"'),
+    ],
+    ids=["layout", "format", "frame rate", "start"],
+)
+def test_what_was_asked_of_a_newer_recorder_does_not_keep_the_recording_from_going_on(
+    ours: str, theirs: str
+) -> None:
+    text = Recording(recorder_config(), created_at=NOW).manifest()
+    newer = text.replace(ours.encode(), theirs.encode())
+    assert newer != text
+    read = check_ours(newer, recorder_config(attempt=2), url="file:///x/")
+    assert read == Manifest.model_validate_json(text).model_copy(update={"asked": None})
+    assert Manifest.from_head(newer) == read
+
+
+def test_an_end_in_words_of_a_newer_recorder_does_not_either() -> None:
+    end = end_of(Ending.stopped(Reason.SOURCE_CLOSED, "It was closed."), verdict=None, now=NOW)
+    text = Recording(recorder_config(), created_at=NOW).manifest(complete=True, end=end)
+    newer = text.replace(b'"state":"STOPPED"', b'"state":"ARCHIVED"')
+    assert newer != text
+    read = check_ours(newer, recorder_config(attempt=2), url="file:///x/")
+    assert (read.end, read.asked is None, read.complete) == (None, False, True)
+
+
+def test_what_a_recording_rests_on_must_be_readable() -> None:
+    text = Recording(recorder_config(), created_at=NOW).manifest()
+    with pytest.raises(OutputExistsError):
+        check_ours(
+            text.replace(b'"attempt":1', b'"attempt":"x"'), recorder_config(attempt=2), url="file:///x/"
+        )

@@ -9,11 +9,12 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from egress_gateway.auth.guard import OPEN_PATHS, Gate, credentials_of, verb_of
+from egress_gateway.auth.guard import OPEN_PATHS, Gate, credentials_of
 from egress_gateway.auth.verdicts import Allowed, Call, Credentials, Forbidden, Undecided, Unknown, Verdict
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import Trace
+from egress_gateway.verbs import verb_of
 from support.auth import TASK, bearer, entry, new_key, write_keys
 from support.bad_starts import START_FLAT
 

@@ -48,7 +48,7 @@ def test_the_end_is_the_one_that_was_written_down(state: State) -> None:
         (LATE, State.FAILED, True),
         (timedelta(days=30), State.FAILED, True),
     ],
-    ids=["just now", "almost an hour", "an hour", "a month"],
+    ids=["just now", "almost a day", "a day", "a month"],
 )
 def test_what_nobody_has_closed_ends_or_is_lost(age: timedelta, state: State, *, ended: bool) -> None:
     answer = told(manifest(end=None), modified=ENDED, now=ENDED + age)

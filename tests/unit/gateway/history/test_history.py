@@ -12,10 +12,12 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from egress_gateway.app import create_app
 from egress_gateway.cluster import Cluster
+from egress_gateway.history import history as history_module
 from egress_gateway.history import store as history_store
 from egress_gateway.settings import Settings
 from support import history
 from support.auth import bearer, entry, new_key
+from support.gateway import until
 from support.gateway_tasks import cache_of, made
 from support.history import TASK, keep, manifest
 from support.s3_server import BUCKET, KEYS, S3Server, options_for, write_keys
@@ -164,6 +166,16 @@ async def test_a_recording_of_another_app_is_as_unknown_as_none(
     assert (await refused(gateway))[2].replace(TASK, "tnever") == (await refused(gateway, never))[2]
 
 
+@pytest.mark.parametrize("theirs", ["others", ""], ids=["another", "not told"])
+async def test_a_recording_of_another_namespace_is_as_unknown_as_none(
+    gateway: Client, s3: S3Server, theirs: str
+) -> None:
+    """Two releases may share a bucket, and their tasks have the same names where their requests have the same ids."""
+    keep(s3.bucket, manifest(namespace=theirs))
+    never = "/egress/v1/demo/tasks/tnever"
+    assert (await refused(gateway))[2].replace(TASK, "tnever") == (await refused(gateway, never))[2]
+
+
 async def test_who_may_not_call_an_app_is_not_told_of_its_recordings(
     make: Any, settings: dict[str, Any], s3: S3Server, tmp_path: Path, proxy: Proxy
 ) -> None:
@@ -209,6 +221,14 @@ async def test_a_volume_is_read_as_well(make: Any, tmp_path: Path) -> None:
     gateway = await make(history={"url": tmp_path.as_uri(), "credentialsDir": str(tmp_path / "none")})
     assert (await gateway.get(PATH)).status == 200
     assert (await refused(gateway, "/egress/v1/demo/tasks/t2"))[:2] == (404, "task-not-found")
+
+
+async def test_an_empty_manifest_on_a_volume_is_none(make: Any, tmp_path: Path) -> None:
+    keep(tmp_path, b"")
+    gateway = await make(history={"url": tmp_path.as_uri()})
+    status, kind, detail = await refused(gateway)
+    assert (status, kind) == (404, "task-not-found")
+    assert "none that this gateway can read" in detail
 
 
 async def test_a_volume_that_is_not_mounted_is_no_empty_one(make: Any, tmp_path: Path) -> None:
@@ -276,6 +296,49 @@ async def test_a_recording_that_has_ended_is_asked_for_once(
     assert len(proxy.seen) == 1
 
 
+async def test_a_recording_that_is_being_closed_is_waited_for(
+    gateway: Client, s3: S3Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "_KEEP_OPEN_SECONDS", 0.1)
+    keep(s3.bucket, manifest(end=None))
+    etag = (await gateway.get(PATH)).headers["ETag"]
+    call = asyncio.create_task(gateway.get(f"{PATH}?wait=60s", headers={"If-None-Match": etag}))
+
+    async def looked_at_again() -> bool:
+        return len(proxy.seen) > 2
+
+    await until("the store is asked again", looked_at_again)
+    assert not call.done()
+    keep(s3.bucket, manifest())
+    answer = await asyncio.wait_for(call, 10)
+    assert (answer.status, (await answer.json())["status"]) == (200, "STOPPED")
+
+
+async def test_waiting_for_what_is_being_closed_asks_the_store_seldom(
+    gateway: Client, s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest(end=None))
+    begun = asyncio.get_running_loop().time()
+    for form, path in (("GET", PATH), ("POST", f"{PATH}/status")):
+        assert (await (await gateway.request(form, f"{path}?wait=1s")).json())["status"] == "STOPPING"
+    assert asyncio.get_running_loop().time() - begun >= 2
+    assert len(proxy.seen) == 1
+
+
+async def test_the_end_of_the_gateway_ends_a_wait_for_the_store(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest(end=None))
+    call = asyncio.create_task(gateway.get(f"{PATH}?wait=60s"))
+    changes = cache_of(gateway).changes
+
+    async def waits() -> bool:
+        return bool(changes._subscriptions)
+
+    await until("the gateway waits", waits)
+    changes.end()
+    answer = await asyncio.wait_for(call, 10)
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
+
+
 async def test_many_who_ask_at_once_share_what_one_has_read(
     make: Any, settings: dict[str, Any], s3: S3Server, proxy: Proxy
 ) -> None:
@@ -319,8 +382,10 @@ async def test_of_a_long_recording_only_the_beginning_is_read(
         b'{"hello": "world"}',
         manifest().replace(b'"v":1', b'"v":2'),
         manifest().replace(b'"asked":', b'"asks":'),
+        manifest().replace(b'"format":"hls"', b'"format":"fmp4"'),
+        manifest().replace(b'"state":"STOPPED"', b'"state":"ARCHIVED"'),
     ],
-    ids=["empty", "binary", "foreign", "newer", "older"],
+    ids=["empty", "binary", "foreign", "newer", "older", "newer format", "newer state"],
 )
 async def test_what_cannot_be_read_is_not_passed_off_as_a_status(
     gateway: Client, s3: S3Server, content: bytes
