@@ -11,13 +11,16 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from standardwebhooks import Webhook
 
+from egress_api.outbox import MAX_PENDING
 from egress_api.states import State
 from egress_api.status import EgressTaskStatus
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
+from egress_operator.webhooks.hand import HELD, Hand
 from egress_operator.webhooks.post import Outcome, _meaning
 from egress_operator.webhooks.record import Subject
 from egress_operator.webhooks.schedule import LONGEST_SECONDS, PAUSES
+from egress_operator.webhooks.sender import WORKERS
 from egress_operator.webhooks.settings import WebhookSettings
 from support.operator_parts import RECORDING, at, status
 from support.webhook_desk import Desk
@@ -312,6 +315,83 @@ async def test_a_task_that_is_gone_is_forgotten_and_another_of_its_name_is_anoth
     assert receiver.ids == ["evt_uid-task_1", "evt_uid-other_1"]
     desk.sender.drop(other.key)
     assert desk.sender.oldest_seconds == 0
+
+
+async def test_of_many_that_wait_few_statuses_are_held_and_each_is_read_when_its_turn_comes(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async def released(request: web.Request) -> web.StreamResponse:
+        await back.wait()
+        return await receiver.take(request)
+
+    back = asyncio.Event()
+    receiver.answers = [released] * 8
+    for number in range(200):
+        desk.change(f"task-{number}", ENDED)
+    await until("the first call", lambda: receiver.got)
+    assert desk.held <= HELD + WORKERS
+    back.set()
+    await until("all events", lambda: len(receiver.taken) == 200 * 2)
+    await desk.idle()
+    assert desk.held == 0
+    assert len(desk.read) >= 200 - HELD - WORKERS
+    firsts = {f"task-{number}" for number in range(HELD)}
+    assert not firsts & set(desk.read), "an event that has just happened costs no other look"
+
+
+async def test_while_a_receiver_fails_no_status_is_held(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [503] * 100
+    for number in range(100):
+        desk.change(f"task-{number}", ENDED)
+    await until("every try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 100)
+    await desk.idle()
+    assert desk.held == 0
+    receiver.answers = []
+    for number in range(100):
+        desk.later(0, f"task-{number}")
+    await desk.idle()
+    assert desk.held == 0, "none is due"
+
+
+async def test_a_status_that_nobody_brings_is_asked_for_again() -> None:
+    rung: list[TaskKey] = []
+    hand = Hand(lambda key, _: rung.append(key), seconds=0.05)
+    key = TaskKey("media", "task")
+    assert await hand.get(key) is None
+    hand.offer(key, ENDED)
+    assert await hand.get(key) == ENDED
+    hand.drop(key)
+    asked = asyncio.create_task(hand.get(key))
+    await until("the question", lambda: len(rung) == 2)
+    hand.close()
+    assert await asked is None
+
+
+async def test_a_task_that_is_over_is_looked_at_when_its_event_is_given_up_at_the_latest(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [503]
+    desk.change("task", ENDED)
+    assert desk.rung == [(TaskKey("media", "task"), LONGEST_SECONDS)]
+
+
+async def test_the_tries_and_the_pause_of_an_event_left_out_are_not_the_next_ones(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [503]
+    receiver.headers_of_answers = {"Retry-After": "7200"}
+    names = [f"file-{number}.m3u8" for number in range(MAX_PENDING + 2)]
+    file = RECORDING.files[0]
+    files = [file.model_copy(update={"name": name}) for name in names]
+    desk.change("task", status(State.ENQUEUED, files=files[:1]))
+    await until("a try", lambda: desk.due() == 0)
+    # Nobody has written that it waits, when there is no room for it any more.
+    desk.change("task", status(State.ENQUEUED, files=files))
+    await until("all others", lambda: len(receiver.taken) == MAX_PENDING)
+    assert [event.data.sequence for event in receiver.taken] == list(range(3, MAX_PENDING + 3))
+    written = desk.write().webhooks
+    assert written is not None
+    assert (written.pending, written.dropped, written.message) == ([], 2, "")
 
 
 async def test_an_app_without_a_receiver_has_nothing_sent(desk: Desk, receiver: Receiver) -> None:
