@@ -202,7 +202,7 @@ class Sender:
     async def _next(self, line: _Line, key: TaskKey) -> float | None:
         record = self._records.get(key)
         event = record.head if record is not None else None
-        if record is None or event is None or record.blocked:
+        if record is None or event is None or record.blocked or self._expired(record):
             line.hand.drop(key)
             return None
         wait = self._wait(line, record, event)
@@ -231,18 +231,33 @@ class Sender:
             return 0.0  # the task is gone, or another has its name now
         return self._tried(line, record, event, answer)
 
+    def _expired(self, record: Record) -> bool:
+        """Give up what is too old to be sent, also where no operator was there to do it in time."""
+        now = self._clock()
+        old = [
+            event for event in record.waiting if event.sequence > record.settled and expires(event.at) <= now
+        ]
+        why = record.problem or record.message
+        for event in old:
+            sentence = f"{event.name} was given up four days after it happened"
+            # What is written may tell of an event before this one.
+            if record.problem or why.startswith(event.name):
+                sentence += ": " + why.removeprefix(event.name).lstrip()
+            self._settled(record, event, given_up=sentence)
+        return bool(old)
+
     def _wait(self, line: _Line, record: Record, event: Waiting) -> float | None:
         now = self._clock()
         if line.gone:
             return self._no_more(record, event, now)
         wait = _seconds_left(record, now)
         if wait is None and not line.keys.usable:
-            return self._unsigned(line, record, event)
+            return self._unsigned(line, record)
         return wait
 
     def _tried(self, line: _Line, record: Record, event: Waiting, answer: Answer | None) -> float | None:
         if answer is None:
-            return self._unsigned(line, record, event)
+            return self._unsigned(line, record)
         self._metrics.webhook_tries.labels(answer.outcome.value).inc()
         match answer.outcome:
             case Outcome.DELIVERED:
@@ -291,20 +306,15 @@ class Sender:
             self._ring(record.subject.key, 0.0)
         return pause
 
-    def _no_more(self, record: Record, event: Waiting, now: datetime) -> float | None:
-        left = (expires(event.at) - now).total_seconds()
-        if left <= 0:
-            return self._settled(record, event, given_up=f"{event.name}: {_GONE}")
+    def _no_more(self, record: Record, event: Waiting, now: datetime) -> float:
         # No time of a next try is written: with other settings, an operator sends it at once.
         record.problem = _GONE
         if record.seconds_to_write(now) == 0:
             self._ring(record.subject.key, 0.0)
-        return left
+        return (expires(event.at) - now).total_seconds()
 
-    def _unsigned(self, line: _Line, record: Record, event: Waiting) -> float | None:
+    def _unsigned(self, line: _Line, record: Record) -> float:
         problem = f"there is no usable signing secret in the Secret {line.endpoint.secret}"
-        if self._clock() > expires(event.at):
-            return self._settled(record, event, given_up=f"{event.name}: {problem}")
         record.problem = problem
         if record.seconds_to_write(self._clock()) == 0:
             self._ring(record.subject.key, 0.0)

@@ -318,12 +318,9 @@ async def test_giving_up_is_an_event_of_the_task(
     world: World, receiver: Receiver, webhooks: dict[str, Any]
 ) -> None:
     receiver.answers = [500] * 100
-    await _finished(world, "nobody", days=4)
-    # Of an event that old, a single try is made.
-    version = (await world.task("nobody"))["metadata"]["resourceVersion"]
-    await world.cluster.write_status(
-        world.namespace, "nobody", {"stoppedAt": stamp(ago(days=3))}, resource_version=version
-    )
+    # The next try would be too late.
+    receiver.headers_of_answers = {"Retry-After": "7200"}
+    await _finished(world, "nobody", days=3.99)
     async with world.operator(webhooks=webhooks):
         status = await _until_all_told(world, "nobody")
 
@@ -379,3 +376,16 @@ async def test_what_waits_is_looked_at_once_and_not_at_each_resync(
         await until("a few resyncs", lambda: receiver.got and lists >= 12, seconds=30)
     # The first, the one that writes when it is tried again, and one that the write itself may bring.
     assert looks["owed"] <= 3
+
+
+async def test_what_became_too_old_while_no_operator_was_there_is_given_up(
+    world: World, receiver: Receiver, webhooks: dict[str, Any]
+) -> None:
+    await _finished(world, "old", days=9)
+    async with world.operator(webhooks=webhooks, ttl_seconds_after_finished=0):
+        status = await _until_all_told(world, "old")
+    assert receiver.got == []
+    assert status["webhooks"]["givenUp"] == 1
+    assert status["webhooks"]["message"] == (
+        "event 1 (task.stopped) was given up four days after it happened"
+    )

@@ -196,16 +196,37 @@ async def test_after_the_last_pause_an_event_is_given_up_and_the_next_one_comes(
     assert desk.sample("webhooks_given_up_total") == 1
 
 
-async def test_events_that_are_days_old_get_one_try(desk: Desk, receiver: Receiver) -> None:
-    receiver.answers = [500] * 3
+async def test_events_that_are_too_old_are_given_up_untried_all_at_once(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
     desk.change("task", RECORDING)
+    await until("a try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 1)
+    await desk.sender.close()
     desk.now += timedelta(seconds=LONGEST_SECONDS)
-    for number in (1, 2):
-        desk.later(0)
-        await until(f"giving up {number}", lambda n=number: desk.sample("webhooks_given_up_total") == n)
-        written = desk.write()
+    desk.sender = desk.another()
+    async with desk.sender:
+        desk.change("task", ENDED)
+        await until("giving up", lambda: desk.sample("webhooks_given_up_total") == 2)
+        await desk.idle()
+        webhooks = desk.write().webhooks
+        await until("the end, which is new", lambda: receiver.types == ["task.stopped"])
+    assert webhooks is not None
+    assert webhooks.given_up == 2
+    assert webhooks.message == "event 2 (task.file) was given up four days after it happened"
     assert len(receiver.got) == 2
-    assert pending(written) == []
+
+
+async def test_an_event_whose_next_try_would_be_too_late_is_given_up_with_its_last(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
+    desk.change("task", status(State.PROCESSING))
+    desk.now += timedelta(seconds=LONGEST_SECONDS - 1)
+    await until("giving up", lambda: desk.sample("webhooks_given_up_total") == 1)
+    webhooks = desk.write().webhooks
+    assert webhooks is not None
+    assert webhooks.message == "event 1 (task.processing) was given up after 1 tries: HTTP 500"
 
 
 async def test_a_receiver_that_is_gone_is_called_once(desk: Desk, receiver: Receiver) -> None:
@@ -221,7 +242,9 @@ async def test_a_receiver_that_is_gone_is_called_once(desk: Desk, receiver: Rece
     desk.later(LONGEST_SECONDS + 1, "task-3")
     await until("the end of waiting", lambda: desk.sample("webhooks_given_up_total") == 1)
     assert len(receiver.got) == 1
-    assert pending(desk.write("task-3")) == []
+    written = desk.write("task-3")
+    assert pending(written) == []
+    assert "four days after it happened: the receiver has answered 410 Gone" in str(written.webhooks)
 
 
 async def test_after_a_restart_one_call_learns_that_it_is_gone_or_back(
