@@ -181,7 +181,7 @@ class Sender:
             keys = SigningKeys(self._settings.folder / endpoint.secret)
             line = self._lines[place] = _Line(endpoint, keys=keys, hand=Hand(self._ring))
             self._workers += [
-                asyncio.create_task(self._work(line), name=f"webhooks {endpoint.url} {number}")
+                asyncio.create_task(self._work(line), name=f"webhooks {endpoint.origin} {number}")
                 for number in range(WORKERS)
             ]
         return line
@@ -263,7 +263,7 @@ class Sender:
             case Outcome.DELIVERED:
                 return self._settled(record, event)
             case Outcome.GONE:
-                logger.error("Webhook receiver is gone", url=line.endpoint.url, message=_GONE)
+                logger.error("Webhook receiver is gone", receiver=line.endpoint.origin, message=_GONE)
                 return 0.0
             case Outcome.FAILED:
                 # A file's event may have been dropped meanwhile, for want of room: its tries are not the next one's.

@@ -129,6 +129,49 @@ async def test_no_answer_in_time_and_a_connection_that_breaks_are_failures(
     await until("a delivery", lambda: receiver.taken)
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://127.0.0.1:1/hooks/path-token?key=query-token", "ClientConnectorError (Connection refused)"),
+        ("http://receiver-host.invalid/hooks/path-token", "ClientConnectorDNSError"),
+        ("http://127.0.0.1:99999/path-token", "InvalidUrlClientError"),
+    ],
+)
+async def test_what_is_said_of_a_failure_names_no_host_and_no_path(
+    tmp_path: Path, url: str, problem: str
+) -> None:
+    secret_folder(tmp_path / "signing", SECRET)
+    default = {"url": url, "secret": "signing"}
+    desk = Desk(WebhookSettings.model_validate({"folder": tmp_path, "default": default}))
+    with structlog.testing.capture_logs() as logs:
+        async with desk.sender:
+            for tries in (1, 2):
+                desk.later(6) if tries > 1 else desk.change("task", status(State.PROCESSING))
+                await until(
+                    "a try", lambda n=tries: desk.sample("webhook_tries_total", outcome="failed") == n
+                )
+            await until("what is to be written", lambda: desk.due() == 0)
+            message = (desk.write().webhooks or pytest.fail("no outbox")).message
+    assert message == f"event 1 (task.processing) was not taken, 2 times: {problem}"
+    assert "token" not in str(logs)
+    assert "receiver-host" not in str(logs)
+
+
+async def test_a_receiver_that_is_gone_is_logged_without_its_path(receiver: Receiver, tmp_path: Path) -> None:
+    secret_folder(tmp_path / "signing", SECRET)
+    receiver.answers = [410]
+    settings = receiver.settings(tmp_path, url=f"{receiver.url}?key=query-token")
+    desk = Desk(WebhookSettings.model_validate(settings))
+    with structlog.testing.capture_logs() as logs:
+        async with desk.sender:
+            desk.change("task", status(State.PROCESSING))
+            await until("the news", lambda: desk.due() == 0)
+            workers = [task.get_name() for task in asyncio.all_tasks()]
+    (gone,) = [entry for entry in logs if entry["event"] == "Webhook receiver is gone"]
+    assert gone["receiver"] == receiver.url.removesuffix("/hooks")
+    assert "hooks" not in str(workers).replace("webhooks", "")
+
+
 async def test_an_answer_without_an_end_is_not_read(desk: Desk, receiver: Receiver) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
