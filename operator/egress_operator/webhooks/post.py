@@ -114,7 +114,7 @@ def _meaning(status: int, retry_after: str | None, *, now: datetime) -> Answer:
 def _kind(error: Exception) -> str:
     # Its own text has the receiver's host, port or address in it.
     number = error.errno if isinstance(error, OSError) else None
-    words = f" ({os.strerror(number)})" if number in errno.errorcode else ""
+    words = f" ({os.strerror(number)})" if number is not None and number in errno.errorcode else ""
     return f"{type(error).__name__}{words}"
 
 
