@@ -64,7 +64,11 @@ class WebhookStatus(Tolerant):
         description="Events not delivered yet, oldest first; they are sent in this order.",
         max_length=MAX_PENDING,
     )
-    given_up: int = Field(0, description="Events that the receiver did not take in four days.", ge=0)
+    given_up: int = Field(
+        0,
+        description="Events given up: not taken in ten tries or four days, or no body can be made of them any more.",
+        ge=0,
+    )
     dropped: int = Field(0, description="Events of files left out, since too many were pending.", ge=0)
     message: str = Field(
         "", description="Why events wait, or were given up, as a sentence.", max_length=MAX_EVENT_MESSAGE

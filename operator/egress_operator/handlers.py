@@ -92,9 +92,12 @@ def build_registry(
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
         meta = body.metadata
-        turns.seen(body, gone=type == "DELETED")
+        gone = type == "DELETED"
+        turns.seen(body, gone=gone)
         if needs_a_look(body, event_type=type):
-            queue.add_after(TaskKey(meta["namespace"], meta["name"]), turns.rests(body) or 0)
+            # One that waited for its turn has a timer for when that ends, up to a day ahead: it goes with the task.
+            rests = None if gone else turns.rests(body)
+            queue.add_after(TaskKey(meta["namespace"], meta["name"]), rests or 0)
         watch.told(meta["uid"], meta["resourceVersion"])
 
     @kopf.on.event("", "v1", "pods", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=registry)

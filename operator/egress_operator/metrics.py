@@ -60,7 +60,10 @@ class Metrics:
             registry=self.registry,
         )
         self.tasks_deleted = Counter(
-            f"{_PREFIX}_tasks_deleted", "Finished tasks deleted.", ["reason"], registry=self.registry
+            f"{_PREFIX}_tasks_deleted",
+            "Finished tasks deleted: ttl, ceiling (maxFinished), or untold (above twice that, with webhooks that waited).",
+            ["reason"],
+            registry=self.registry,
         )
         self.resync_seconds = Gauge(
             f"{_PREFIX}_resync_timestamp_seconds", "When the last resync ended.", registry=self.registry

@@ -28,6 +28,7 @@ class Entry(NamedTuple):
     uid: str
     app: str
     priority: int
+    """As asked for; the book has the one that counts."""
     created: str
     """As Kubernetes writes it: in order as text, too."""
     holds: bool
@@ -135,6 +136,9 @@ class Book:
     def learn(self, entry: Entry) -> None:
         """Write down a task as it was seen. One that has a place keeps it, however old what was seen is."""
         old = self._entries.get(entry.key)
+        counts = self._limits.priority_of(entry.app, asked=entry.priority)
+        if counts != entry.priority:
+            entry = entry._replace(priority=counts)
         if old is not None:
             if old.uid == entry.uid:
                 entry = entry._replace(holds=entry.holds or old.holds)

@@ -29,6 +29,7 @@ class AppQueue(_Part):
     """What is different for one app."""
 
     max_tasks: int | None = Field(None, ge=0)
+    max_priority: int | None = Field(None, ge=-1000, le=1000)
     queue_name: _QueueName = ""
 
 
@@ -53,13 +54,20 @@ class QueueSettings(_Part):
         "limit.",
     )
     starts_burst: int = Field(10, ge=1, description="Tasks that may begin at once, after a quiet time.")
+    max_priority: int = Field(
+        1000,
+        ge=-1000,
+        le=1000,
+        description="Highest priority that counts: a task's that is above it counts as this.",
+    )
     queue_name: _QueueName = Field(
         "",
         description="Kueue's LocalQueue for the recorders of tasks that name none; without one, Kueue has nothing to say.",
     )
     apps: dict[str, AppQueue] = Field(
         default_factory=dict,
-        description="What is different by app id: {my-app: {maxTasks: 5, queueName: team-a}}; maxTasks 0 is no limit.",
+        description="What is different by app id: {my-app: {maxTasks: 5, maxPriority: 0, queueName: team-a}}; maxTasks 0 is "
+        "no limit.",
     )
 
     @property
@@ -76,6 +84,12 @@ class QueueSettings(_Part):
         """Return how many tasks of an app may have a recorder at once; 0 is no limit."""
         own = self.apps.get(app_id)
         return own.max_tasks if own is not None and own.max_tasks is not None else self.max_tasks_per_app
+
+    def priority_of(self, app_id: str, *, asked: int) -> int:
+        """Return the priority that counts for an app's task that asks for one."""
+        own = self.apps.get(app_id)
+        most = own.max_priority if own is not None and own.max_priority is not None else self.max_priority
+        return min(asked, most)
 
     def queue_of(self, app_id: str, *, asked: str | None) -> str:
         """Return the LocalQueue for an app's recorder: the one that its task asks for, the app's, everybody's, or none."""

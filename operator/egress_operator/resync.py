@@ -31,6 +31,8 @@ from egress_operator.webhooks.outbox import owed
 from egress_operator.workqueue import WorkQueue
 
 RETRY_SECONDS: Final = 10
+OWED_TIMES: Final = 2
+"""Times `maxFinished` at which finished tasks go although their webhooks wait: a dead receiver is not to fill etcd."""
 
 logger = structlog.get_logger(__name__)
 
@@ -136,8 +138,11 @@ class Resync:
         for task in tasks:
             if not task.state.terminal:
                 self._watch.listed(task.uid, task.resource_version)
-            if not task.state.terminal or self._expired(task) or self._owed(task):
+            if not task.state.terminal or self._expired(task):
                 self._queue.add_after(task.key, task.rests)
+            elif self._untold(task) and not self._queue.knows(task.key):
+                # The sender has those that it knows looked at in their time: there may be tens of thousands.
+                self._queue.add(task.key)
         await self._ceiling(tasks)
 
     async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:
@@ -160,6 +165,10 @@ class Resync:
         ttl = self._settings.ttl_seconds_after_finished
         return bool(ttl and task.stopped_at and self._clock() - task.stopped_at >= timedelta(seconds=ttl))
 
+    def _untold(self, task: _Listed) -> bool:
+        """Return whether there is somebody who has not heard of it, however long ago that was."""
+        return task.untold and self._settings.webhooks.of(task.app_id) is not None
+
     def _owed(self, task: _Listed) -> bool:
         configured = self._settings.webhooks.of(task.app_id) is not None
         return owed(pending=task.untold, configured=configured, stopped_at=task.stopped_at, now=self._clock())
@@ -172,8 +181,11 @@ class Resync:
             key=lambda task: task.stopped_at or self._clock(),
             reverse=True,
         )
-        for task in finished[self._settings.max_finished :]:
-            if self._owed(task):
+        kept = forsaken = 0
+        for task in finished:
+            untold = self._owed(task)
+            if kept < self._settings.max_finished * (OWED_TIMES if untold else 1):
+                kept += 1
                 continue
             try:
                 await self._cluster.delete_task(
@@ -181,4 +193,11 @@ class Resync:
                 )
             except ConflictError:
                 continue
-            self._metrics.tasks_deleted.labels("ceiling").inc()
+            forsaken += untold
+            self._metrics.tasks_deleted.labels("untold" if untold else "ceiling").inc()
+        if forsaken:
+            logger.warning(
+                "Finished tasks deleted before their webhooks were delivered: there are more than twice maxFinished. "
+                "See to the receiver, or raise maxFinished",
+                tasks=forsaken,
+            )

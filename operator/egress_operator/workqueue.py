@@ -71,6 +71,10 @@ class WorkQueue(Generic[Key]):
         self.add_after(key, pause)
         return pause
 
+    def knows(self, key: Key) -> bool:
+        """Return whether a key waits, for a worker or for its time, or is worked on: it will be looked at anyway."""
+        return key in self._waiting_since or key in self._busy_since or key in self._timers
+
     def forget(self, key: Key) -> None:
         """Reset the pauses of a key that succeeded."""
         self._failures.pop(key, None)

@@ -21,6 +21,9 @@ class Desk:
         self.now = datetime.now(UTC)
         self.metrics = Metrics()
         self.rung: list[tuple[TaskKey, float]] = []
+        self.read: list[str] = []
+        """Tasks that were looked at since a sender wanted their statuses."""
+        self.subjects: dict[TaskKey, Subject] = {}
         self.settings = settings
         self.try_seconds = try_seconds
         self.sender = self.another()
@@ -30,12 +33,27 @@ class Desk:
         """Return a sender that knows nothing yet, as a restart makes one."""
         return Sender(
             self.settings,
-            ring=lambda key, seconds: self.rung.append((key, seconds)),
+            ring=self.ring,
             metrics=self.metrics,
             clock=lambda: self.now,
             chance=lambda: 0,
             try_seconds=self.try_seconds,
         )
+
+    def ring(self, key: TaskKey, seconds: float) -> None:
+        """Bring a status that is asked for."""
+        self.rung.append((key, seconds))
+        if seconds == 0 and key in self._asked_for:
+            self.read.append(key.name)
+            self.sender.offer(self.subjects[key], self.written[key.name])
+
+    @property
+    def _asked_for(self) -> set[TaskKey]:
+        return {key for line in self.sender._lines.values() for key in line.hand._asked}
+
+    @property
+    def held(self) -> int:
+        return sum(len(line.hand) for line in self.sender._lines.values())
 
     def subject(self, name: str = "task", app_id: str = "demo") -> Subject:
         return Subject(key=TaskKey("media", name), uid=f"uid-{name}", app_id=app_id, request_id="r1")
@@ -46,6 +64,7 @@ class Desk:
         if old is not None:
             new = new.model_copy(update={"webhooks": old.webhooks})
         subject = self.subject(name, app_id)
+        self.subjects[subject.key] = subject
         endpoint = self.settings.of(app_id)
         assert endpoint is not None
         self.written[name] = with_events(old or status(), new, wanted=endpoint.events, now=self.now)

@@ -28,6 +28,12 @@ class SigningKeys:
         self._seen: object = None
         self._keys: list[Webhook] = []
 
+    @property
+    def usable(self) -> bool:
+        """Whether there is one to sign with."""
+        self._refresh()
+        return bool(self._keys)
+
     def sign(self, event_id: str, sent_at: datetime, body: str) -> str:
         """Return the value of `webhook-signature`: a signature per secret, with spaces between; empty without any.
 

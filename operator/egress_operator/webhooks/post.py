@@ -1,9 +1,12 @@
 """One try to deliver an event: a signed POST, and what its answer means.
 
 Any 2xx is a delivery, and 410 an endpoint that is no more. All else is a failure: other answers, redirects, which
-would lead where nobody has said that events may go, and silence. Of an answer, only its head is read.
+would lead where nobody has said that events may go, and silence. Of an answer, only its head is read. What is said of a
+failure stands in the task's status, which more people read than the settings: it names neither host nor path.
 """
 
+import errno
+import os
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +19,6 @@ import aiohttp
 import certifi
 
 TRY_SECONDS: Final = 15.0
-_MAX_REASON: Final = 200
 
 
 class Outcome(StrEnum):
@@ -80,7 +82,7 @@ class Poster:
         except TimeoutError:
             problem = f"no answer in {self._seconds:g} s"
         except (aiohttp.ClientError, OSError) as error:
-            problem = f"{type(error).__name__} {error}"[:_MAX_REASON]
+            problem = _kind(error)
         return Answer(outcome=Outcome.FAILED, problem=problem)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -107,6 +109,13 @@ def _meaning(status: int, retry_after: str | None, *, now: datetime) -> Answer:
         problem=f"HTTP {status}{redirects}",
         retry_after_seconds=_seconds(retry_after, now=now),
     )
+
+
+def _kind(error: Exception) -> str:
+    # Its own text has the receiver's host, port or address in it.
+    number = error.errno if isinstance(error, OSError) else None
+    words = f" ({os.strerror(number)})" if number is not None and number in errno.errorcode else ""
+    return f"{type(error).__name__}{words}"
 
 
 def _seconds(retry_after: str | None, *, now: datetime) -> float | None:

@@ -34,6 +34,11 @@ class Endpoint(_Part):
         default_factory=lambda: list(EventType), min_length=1, description="The events it gets."
     )
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what of the URL may be logged. A path is often all that a receiver's secret is."""
+        return "/".join(self.url.partition("?")[0].split("/", 3)[:3])
+
 
 class WebhookSettings(_Part):
     """Which app's events go where."""

@@ -318,12 +318,9 @@ async def test_giving_up_is_an_event_of_the_task(
     world: World, receiver: Receiver, webhooks: dict[str, Any]
 ) -> None:
     receiver.answers = [500] * 100
-    await _finished(world, "nobody", days=4)
-    # Of an event that old, a single try is made.
-    version = (await world.task("nobody"))["metadata"]["resourceVersion"]
-    await world.cluster.write_status(
-        world.namespace, "nobody", {"stoppedAt": stamp(ago(days=3))}, resource_version=version
-    )
+    # The next try would be too late.
+    receiver.headers_of_answers = {"Retry-After": "7200"}
+    await _finished(world, "nobody", days=3.99)
     async with world.operator(webhooks=webhooks):
         status = await _until_all_told(world, "nobody")
 
@@ -334,3 +331,61 @@ async def test_giving_up_is_an_event_of_the_task(
     assert len(receiver.got) == 1
     assert status["webhooks"]["givenUp"] == 1
     assert "HTTP 500" in status["webhooks"]["message"]
+
+
+async def test_far_above_the_ceiling_the_oldest_go_untold(
+    world: World, receiver: Receiver, webhooks: dict[str, Any]
+) -> None:
+    receiver.answers = [503] * 100
+    for number in range(6):
+        await _finished(world, f"n{number}", days=3 - number / 10)
+
+    async def names() -> set[str]:
+        path = f"/apis/egress-operator.dev/v1alpha1/namespaces/{world.namespace}/egresstasks"
+        return {task["metadata"]["name"] async for task in world.cluster.listed(path)}
+
+    async def four_are_left() -> bool:
+        return await names() == {"n2", "n3", "n4", "n5"}
+
+    async with world.operator(webhooks=webhooks, max_finished=2, resync_seconds=1):
+        await world.until("the ceiling", four_are_left)
+
+
+async def test_what_waits_is_looked_at_once_and_not_at_each_resync(
+    world: World, receiver: Receiver, webhooks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Counter[str] = Counter()
+    lists = 0
+    task, listed = module.Cluster.task, module.Cluster.listed
+
+    async def counted(self: module.Cluster, namespace: str, name: str) -> Any:
+        looks[name] += 1
+        return await task(self, namespace, name)
+
+    def counted_lists(self: module.Cluster, *args: Any, **kwargs: Any) -> Any:
+        nonlocal lists
+        lists += 1
+        return listed(self, *args, **kwargs)
+
+    receiver.answers = [503] * 100
+    receiver.headers_of_answers = {"Retry-After": "3600"}
+    await _finished(world, "owed", days=1)
+    monkeypatch.setattr(module.Cluster, "task", counted)
+    monkeypatch.setattr(module.Cluster, "listed", counted_lists)
+    async with world.operator(webhooks=webhooks, resync_seconds=1):
+        await until("a few resyncs", lambda: receiver.got and lists >= 12, seconds=30)
+    # The first, the one that writes when it is tried again, and one that the write itself may bring.
+    assert looks["owed"] <= 3
+
+
+async def test_what_became_too_old_while_no_operator_was_there_is_given_up(
+    world: World, receiver: Receiver, webhooks: dict[str, Any]
+) -> None:
+    await _finished(world, "old", days=9)
+    async with world.operator(webhooks=webhooks, ttl_seconds_after_finished=0):
+        status = await _until_all_told(world, "old")
+    assert receiver.got == []
+    assert status["webhooks"]["givenUp"] == 1
+    assert status["webhooks"]["message"] == (
+        "event 1 (task.stopped) was given up four days after it happened"
+    )

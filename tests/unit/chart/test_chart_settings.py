@@ -111,8 +111,9 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
                     "maxTasksPerApp": 3,
                     "startsPerSecond": 1.5,
                     "startsBurst": 2,
+                    "maxPriority": 10,
                     "queueName": "everybody",
-                    "apps": {"My.App": {"maxTasks": 1, "queueName": "team-a"}},
+                    "apps": {"My.App": {"maxTasks": 1, "maxPriority": 0, "queueName": "team-a"}},
                 },
                 "workers": 6,
                 "logLevel": "debug",
@@ -208,7 +209,8 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "starts_per_second": 1.5,
         "starts_burst": 2,
         "queue_name": "everybody",
-        "apps": {"My.App": {"max_tasks": 1, "queue_name": "team-a"}},
+        "max_priority": 10,
+        "apps": {"My.App": {"max_tasks": 1, "max_priority": 0, "queue_name": "team-a"}},
     }
     assert settings.log_level == "debug"
     assert settings.metrics_port == 8080

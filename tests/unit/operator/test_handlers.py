@@ -1,11 +1,19 @@
-"""Which events are news, and that kopf is kept to watching."""
+"""Which events are news, when they ring, and that kopf is kept to watching."""
 
+import time
 from typing import Any
 
 import kopf
 import pytest
 
-from egress_operator.handlers import kopf_settings, needs_a_look
+from egress_operator.handlers import build_registry, kopf_settings, needs_a_look
+from egress_operator.keys import TaskKey
+from egress_operator.metrics import Metrics
+from egress_operator.probes import WatchHealth
+from egress_operator.queue_settings import QueueSettings
+from egress_operator.turns import Turns
+from egress_operator.workqueue import WorkQueue
+from support.operator_parts import NOW
 
 
 def body(*, state: str = "PROCESSING", generation: int = 1, observed: int = 1, **meta: Any) -> dict[str, Any]:
@@ -30,6 +38,42 @@ def body(*, state: str = "PROCESSING", generation: int = 1, observed: int = 1, *
 )
 def test_which_events_ring(event_type: str | None, task: dict[str, Any], wanted: bool) -> None:  # noqa: FBT001 - a table's column
     assert needs_a_look(task, event_type=event_type) is wanted
+
+
+async def test_a_task_that_waits_rings_when_its_wait_ends_and_at_once_when_it_is_deleted() -> None:
+    queue: WorkQueue[TaskKey] = WorkQueue()
+    turns = Turns(
+        QueueSettings(max_tasks=1),
+        namespaces=["media"],
+        queue=queue,
+        metrics=Metrics(),
+        clock=lambda: NOW,
+        monotonic=time.monotonic,
+    )
+
+    async def end() -> None:
+        """Nothing to end."""
+
+    registry = build_registry(queue=queue, watch=WatchHealth(clock=time.monotonic), turns=turns, end=end)
+    (doorbell,) = (
+        handler.fn
+        for handler in registry._watching._handlers
+        if "task" in getattr(handler.fn, "__name__", "")
+    )
+    created = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    waits = body(state="ENQUEUED", namespace="media", name="task", uid="u", resourceVersion="1")
+    waits["metadata"]["creationTimestamp"] = created
+    waits["spec"] = {"appId": "demo", "limits": {"enqueueTimeoutSeconds": 86400}}
+    waits["status"]["reason"] = "QueueFull"
+
+    await doorbell(body=kopf.Body(waits), type=None)  # type: ignore[arg-type, call-arg, misc]
+    key = TaskKey("media", "task")
+    assert (queue.depth, queue.knows(key)) == (0, True)
+    await doorbell(body=kopf.Body(waits), type="DELETED")  # type: ignore[arg-type, call-arg, misc]
+    assert queue.depth == 1
+    assert await queue.get() == key
+    queue.done(key)
+    assert not queue.knows(key), "no timer is left of it"
 
 
 def test_kopf_writes_nothing_and_looks_at_our_pods_alone() -> None:

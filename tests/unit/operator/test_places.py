@@ -108,6 +108,28 @@ def test_zero_takes_an_apps_limit_away() -> None:
     assert len(granted(book_of(limits, *(entry(f"a{n}") for n in range(9))))) == 9
 
 
+def test_a_priority_above_the_highest_that_counts_counts_as_that() -> None:
+    limits = QueueSettings(max_tasks=9, max_priority=10, apps={"low": AppQueue(max_priority=0)})
+    book = book_of(
+        limits,
+        entry("second", priority=1000, second=2),
+        entry("first", priority=10, second=1),
+        entry("fourth", app="low", priority=1000, second=1),
+        entry("third", priority=5, second=3),
+        entry("last", app="low", priority=-5, second=0),
+    )
+    assert book.at_least(10) == 2
+    assert granted(book) == ["first", "second", "third", "fourth", "last"]
+
+
+def test_a_task_with_such_a_priority_that_is_seen_again_changes_nothing() -> None:
+    book = book_of(QueueSettings(max_tasks=1, max_priority=0), entry("a", priority=7))
+    before = book.version
+    book.learn(entry("a", priority=7))
+    book.learn(entry("a", priority=900))
+    assert book.version == before
+
+
 def test_another_priority_is_another_place_in_the_line() -> None:
     book = book_of(QueueSettings(max_tasks=1), entry("first"), entry("second", second=1))
     book.learn(entry("second", second=1, priority=1))

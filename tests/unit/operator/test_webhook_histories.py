@@ -64,16 +64,16 @@ class Books:
         if webhooks is None or not webhooks.pending:
             self.record = None
         elif self.record is None:
-            self.record = Record(subject=SUBJECT, status=self.status)
-        else:
-            self.record.status = self.status
+            self.record = Record(subject=SUBJECT)
+        if self.record is not None:
+            self.record.read(self.status)
 
     def send(self, *, step: str) -> None:
         head = self.record.head if self.record is not None else None
         if self.record is None or head is None or self.record.blocked:
             return
         now = NOW + timedelta(seconds=self.seconds)
-        body = self.record.body(head)
+        body = SUBJECT.body(self.status, head.sequence)
         self.bodies.setdefault(head.sequence, set()).add(body)
         match step:
             case "deliver":

@@ -11,13 +11,16 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from standardwebhooks import Webhook
 
+from egress_api.outbox import MAX_PENDING
 from egress_api.states import State
 from egress_api.status import EgressTaskStatus
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
+from egress_operator.webhooks.hand import HELD, Hand
 from egress_operator.webhooks.post import Outcome, _meaning
 from egress_operator.webhooks.record import Subject
 from egress_operator.webhooks.schedule import LONGEST_SECONDS, PAUSES
+from egress_operator.webhooks.sender import WORKERS
 from egress_operator.webhooks.settings import WebhookSettings
 from support.operator_parts import RECORDING, at, status
 from support.webhook_desk import Desk
@@ -126,6 +129,49 @@ async def test_no_answer_in_time_and_a_connection_that_breaks_are_failures(
     await until("a delivery", lambda: receiver.taken)
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://127.0.0.1:1/hooks/path-token?key=query-token", "ClientConnectorError (Connection refused)"),
+        ("http://receiver-host.invalid/hooks/path-token", "ClientConnectorDNSError"),
+        ("http://127.0.0.1:99999/path-token", "InvalidUrlClientError"),
+    ],
+)
+async def test_what_is_said_of_a_failure_names_no_host_and_no_path(
+    tmp_path: Path, url: str, problem: str
+) -> None:
+    secret_folder(tmp_path / "signing", SECRET)
+    default = {"url": url, "secret": "signing"}
+    desk = Desk(WebhookSettings.model_validate({"folder": tmp_path, "default": default}))
+    with structlog.testing.capture_logs() as logs:
+        async with desk.sender:
+            for tries in (1, 2):
+                desk.later(6) if tries > 1 else desk.change("task", status(State.PROCESSING))
+                await until(
+                    "a try", lambda n=tries: desk.sample("webhook_tries_total", outcome="failed") == n
+                )
+            await until("what is to be written", lambda: desk.due() == 0)
+            message = (desk.write().webhooks or pytest.fail("no outbox")).message
+    assert message == f"event 1 (task.processing) was not taken, 2 times: {problem}"
+    assert "token" not in str(logs)
+    assert "receiver-host" not in str(logs)
+
+
+async def test_a_receiver_that_is_gone_is_logged_without_its_path(receiver: Receiver, tmp_path: Path) -> None:
+    secret_folder(tmp_path / "signing", SECRET)
+    receiver.answers = [410]
+    settings = receiver.settings(tmp_path, url=f"{receiver.url}?key=query-token")
+    desk = Desk(WebhookSettings.model_validate(settings))
+    with structlog.testing.capture_logs() as logs:
+        async with desk.sender:
+            desk.change("task", status(State.PROCESSING))
+            await until("the news", lambda: desk.due() == 0)
+            workers = [task.get_name() for task in asyncio.all_tasks()]
+    (gone,) = [entry for entry in logs if entry["event"] == "Webhook receiver is gone"]
+    assert gone["receiver"] == receiver.url.removesuffix("/hooks")
+    assert "hooks" not in str(workers).replace("webhooks", "")
+
+
 async def test_an_answer_without_an_end_is_not_read(desk: Desk, receiver: Receiver) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -193,16 +239,37 @@ async def test_after_the_last_pause_an_event_is_given_up_and_the_next_one_comes(
     assert desk.sample("webhooks_given_up_total") == 1
 
 
-async def test_events_that_are_days_old_get_one_try(desk: Desk, receiver: Receiver) -> None:
-    receiver.answers = [500] * 3
+async def test_events_that_are_too_old_are_given_up_untried_all_at_once(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
     desk.change("task", RECORDING)
+    await until("a try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 1)
+    await desk.sender.close()
     desk.now += timedelta(seconds=LONGEST_SECONDS)
-    for number in (1, 2):
-        desk.later(0)
-        await until(f"giving up {number}", lambda n=number: desk.sample("webhooks_given_up_total") == n)
-        written = desk.write()
+    desk.sender = desk.another()
+    async with desk.sender:
+        desk.change("task", ENDED)
+        await until("giving up", lambda: desk.sample("webhooks_given_up_total") == 2)
+        await desk.idle()
+        webhooks = desk.write().webhooks
+        await until("the end, which is new", lambda: receiver.types == ["task.stopped"])
+    assert webhooks is not None
+    assert webhooks.given_up == 2
+    assert webhooks.message == "event 2 (task.file) was given up four days after it happened"
     assert len(receiver.got) == 2
-    assert pending(written) == []
+
+
+async def test_an_event_whose_next_try_would_be_too_late_is_given_up_with_its_last(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
+    desk.change("task", status(State.PROCESSING))
+    desk.now += timedelta(seconds=LONGEST_SECONDS - 1)
+    await until("giving up", lambda: desk.sample("webhooks_given_up_total") == 1)
+    webhooks = desk.write().webhooks
+    assert webhooks is not None
+    assert webhooks.message == "event 1 (task.processing) was given up after 1 tries: HTTP 500"
 
 
 async def test_a_receiver_that_is_gone_is_called_once(desk: Desk, receiver: Receiver) -> None:
@@ -218,7 +285,9 @@ async def test_a_receiver_that_is_gone_is_called_once(desk: Desk, receiver: Rece
     desk.later(LONGEST_SECONDS + 1, "task-3")
     await until("the end of waiting", lambda: desk.sample("webhooks_given_up_total") == 1)
     assert len(receiver.got) == 1
-    assert pending(desk.write("task-3")) == []
+    written = desk.write("task-3")
+    assert pending(written) == []
+    assert "four days after it happened: the receiver has answered 410 Gone" in str(written.webhooks)
 
 
 async def test_after_a_restart_one_call_learns_that_it_is_gone_or_back(
@@ -312,6 +381,83 @@ async def test_a_task_that_is_gone_is_forgotten_and_another_of_its_name_is_anoth
     assert receiver.ids == ["evt_uid-task_1", "evt_uid-other_1"]
     desk.sender.drop(other.key)
     assert desk.sender.oldest_seconds == 0
+
+
+async def test_of_many_that_wait_few_statuses_are_held_and_each_is_read_when_its_turn_comes(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async def released(request: web.Request) -> web.StreamResponse:
+        await back.wait()
+        return await receiver.take(request)
+
+    back = asyncio.Event()
+    receiver.answers = [released] * 8
+    for number in range(200):
+        desk.change(f"task-{number}", ENDED)
+    await until("the first call", lambda: receiver.got)
+    assert desk.held <= HELD + WORKERS
+    back.set()
+    await until("all events", lambda: len(receiver.taken) == 200 * 2)
+    await desk.idle()
+    assert desk.held == 0
+    assert len(desk.read) >= 200 - HELD - WORKERS
+    firsts = {f"task-{number}" for number in range(HELD)}
+    assert not firsts & set(desk.read), "an event that has just happened costs no other look"
+
+
+async def test_while_a_receiver_fails_no_status_is_held(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [503] * 100
+    for number in range(100):
+        desk.change(f"task-{number}", ENDED)
+    await until("every try", lambda: desk.sample("webhook_tries_total", outcome="failed") == 100)
+    await desk.idle()
+    assert desk.held == 0
+    receiver.answers = []
+    for number in range(100):
+        desk.later(0, f"task-{number}")
+    await desk.idle()
+    assert desk.held == 0, "none is due"
+
+
+async def test_a_status_that_nobody_brings_is_asked_for_again() -> None:
+    rung: list[TaskKey] = []
+    hand = Hand(lambda key, _: rung.append(key), seconds=0.05)
+    key = TaskKey("media", "task")
+    assert await hand.get(key) is None
+    hand.offer(key, ENDED)
+    assert await hand.get(key) == ENDED
+    hand.drop(key)
+    asked = asyncio.create_task(hand.get(key))
+    await until("the question", lambda: len(rung) == 2)
+    hand.close()
+    assert await asked is None
+
+
+async def test_a_task_that_is_over_is_looked_at_when_its_event_is_given_up_at_the_latest(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [503]
+    desk.change("task", ENDED)
+    assert desk.rung == [(TaskKey("media", "task"), LONGEST_SECONDS)]
+
+
+async def test_the_tries_and_the_pause_of_an_event_left_out_are_not_the_next_ones(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answers = [503]
+    receiver.headers_of_answers = {"Retry-After": "7200"}
+    names = [f"file-{number}.m3u8" for number in range(MAX_PENDING + 2)]
+    file = RECORDING.files[0]
+    files = [file.model_copy(update={"name": name}) for name in names]
+    desk.change("task", status(State.ENQUEUED, files=files[:1]))
+    await until("a try", lambda: desk.due() == 0)
+    # Nobody has written that it waits, when there is no room for it any more.
+    desk.change("task", status(State.ENQUEUED, files=files))
+    await until("all others", lambda: len(receiver.taken) == MAX_PENDING)
+    assert [event.data.sequence for event in receiver.taken] == list(range(3, MAX_PENDING + 3))
+    written = desk.write().webhooks
+    assert written is not None
+    assert (written.pending, written.dropped, written.message) == ([], 2, "")
 
 
 async def test_an_app_without_a_receiver_has_nothing_sent(desk: Desk, receiver: Receiver) -> None:

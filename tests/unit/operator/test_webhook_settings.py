@@ -102,3 +102,16 @@ def test_a_finished_task_is_deleted_when_its_end_has_been_told(
 ) -> None:
     ended = task(status(State.STOPPED, stopped_at=at(90), webhooks=webhooks), stop=True)
     assert actions_text(decide(ended, None, now=now, settings=settings)) == does
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://app.example/hooks/x?y=/z", "https://app.example"),
+        ("http://app.example:8080", "http://app.example:8080"),
+        ("http://app.example?token=a/b", "http://app.example"),
+        ("http://[::1]:8080/x", "http://[::1]:8080"),
+    ],
+)
+def test_of_a_receiver_scheme_and_host_may_be_logged(url: str, origin: str) -> None:
+    assert Endpoint(url=url, secret="signing").origin == origin

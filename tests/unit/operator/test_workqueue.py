@@ -260,3 +260,16 @@ async def test_a_busy_api_server_is_left_alone_for_as_long_as_it_asks() -> None:
     await queue.work(process, on_error=on_error, asks_for=lambda _: 7)
 
     assert pauses == [7]
+
+
+async def test_a_key_is_known_while_it_waits_or_is_worked_on() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    assert not queue.knows("task")
+    queue.add_after("task", 3600)
+    assert queue.knows("task")
+    queue.add("task")
+    assert queue.knows("task")
+    assert await queue.get() == "task"
+    assert queue.knows("task")
+    queue.done("task")
+    assert not queue.knows("task")
