@@ -212,8 +212,10 @@ def _tell(look: Look, pod: PodView) -> None:
 def _paused(look: Look, live: LiveReport | None) -> bool:
     if live is not None:
         return live.paused
-    # Nobody has asked the recorder yet: an operator that has just started.
-    return look.task.spec.pause and look.status.reason == Reason.PAUSED
+    # Nobody has asked the recorder yet (an operator that has just started), or it can't be asked. The condition keeps
+    # what was known; the task's own reason may be another by now, such as that its Pod is being deleted.
+    known = look.status.condition(ConditionType.RECORDING)
+    return look.task.spec.pause and known is not None and known.reason == Reason.PAUSED
 
 
 def _not_ready(look: Look, pod: PodView) -> Decision:
