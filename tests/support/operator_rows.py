@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from egress_api.page import PageReport, Sandbox
-from egress_api.states import Reason, State
+from egress_api.states import ConditionType, Reason, State
 from egress_operator.decision import Facts, Refusal
 from egress_operator.pod_state import Blocked
 from support.operator_end_rows import END_ROWS
@@ -360,7 +360,11 @@ def _recording_rows() -> Iterator[Row]:
 
 
 def _pause_rows() -> Iterator[Row]:
-    paused = RECORDING.model_copy(update={"reason": Reason.PAUSED})
+    recording = [
+        known.model_copy(update={"reason": Reason.PAUSED}) if known.type is ConditionType.RECORDING else known
+        for known in RECORDING.conditions
+    ]
+    paused = RECORDING.model_copy(update={"reason": Reason.PAUSED, "conditions": recording})
     yield Row(
         when="a pause is asked for, the recorder was not told",
         task=task(RECORDING, pause=True),

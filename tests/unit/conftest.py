@@ -3,6 +3,7 @@
 Hypothesis goes without its deadline of 200 ms: on a busy machine an example is late, and pytest's own timeout holds.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from hypothesis import settings
 from support import s3_server
 from support.store_faults_server import Proxy
 
-settings.register_profile("unit", settings(), deadline=None)
+# The same examples each time, so that what a run says is of the code alone; EXPLORE=1 looks further.
+settings.register_profile("unit", settings(), deadline=None, derandomize="EXPLORE" not in os.environ)
 settings.load_profile("unit")
 
 

@@ -147,7 +147,9 @@ def test_no_gateway_no_alert_about_it() -> None:
 def test_what_is_away_is_away_in_this_release_and_a_look_is_old_by_its_own_interval() -> None:
     groups = _groups({"operator": {"settings": {"resyncSeconds": 3600}}})
     queries = {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
-    assert queries["EgressOperatorDown"] == 'absent(egress_operator_resync_timestamp_seconds{namespace="media"})'
+    assert (
+        queries["EgressOperatorDown"] == 'absent(egress_operator_resync_timestamp_seconds{namespace="media"})'
+    )
     assert queries["EgressGatewayDown"] == 'absent(egress_gateway_cache_fresh{namespace="media"})'
     assert queries["EgressOperatorResyncOld"].endswith("> 14400")
 

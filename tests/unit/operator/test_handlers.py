@@ -54,7 +54,9 @@ async def test_a_task_that_waits_rings_when_its_wait_ends_and_at_once_when_it_is
     async def end() -> None:
         """Nothing to end."""
 
-    registry = build_registry(queue=queue, watch=WatchHealth(clock=time.monotonic), turns=turns, begin=lambda: None, end=end)
+    registry = build_registry(
+        queue=queue, watch=WatchHealth(clock=time.monotonic), turns=turns, begin=lambda: None, end=end
+    )
     (doorbell,) = (
         handler.fn
         for handler in registry._watching._handlers
