@@ -3,7 +3,7 @@
 In: a task's `spec.placement`, the settings. Out: the Pod's node selector and tolerations, the region for names and
 folders, or a sentence that says what is not allowed. One rule holds everything: a task chooses among the places that
 the administrator has opened, and gets to no node that is not meant for it. Refusing is for decide.py, before the
-first attempt; a task that was accepted keeps its place, whatever the settings say later.
+first attempt; a task that was accepted is not refused later, its next attempt goes where the settings of then say.
 """
 
 from collections.abc import Iterator, Mapping
