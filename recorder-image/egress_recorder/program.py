@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from pydantic import ValidationError
@@ -38,12 +39,7 @@ def main() -> None:
         say(_without_config(Ending.of_error(error), clock=clock), path=settings.termination_log)
         sys.exit(1)
     logs.configure(settings.log_level, task_id=config.task_id, attempt=config.attempt)
-    summary = _record(config, settings, clock=clock)
-    say(summary, path=settings.termination_log)
-    sys.stderr.flush()
-    # Not sys.exit: obstore's threads may still answer a loop that is gone, and abort the process when they
-    # meet an interpreter that shuts down (seen: one end in five with an unreachable store, exit code 134).
-    os._exit(0 if summary.outcome is Outcome.STOPPED else 1)
+    asyncio.run(_attempt(config, settings, clock=clock))
 
 
 def say(summary: TerminationSummary, *, path: Path) -> None:
@@ -54,11 +50,17 @@ def say(summary: TerminationSummary, *, path: Path) -> None:
         structlog.get_logger().error("termination-message-not-written", path=str(path), error=str(error))
 
 
-def _record(config: RecorderConfig, settings: Settings, *, clock: Clock) -> TerminationSummary:
+async def _attempt(config: RecorderConfig, settings: Settings, *, clock: Clock) -> NoReturn:
     # Imported here: the configuration is checked before 20 MB of libraries are loaded.
     from egress_recorder.supervisor import Supervisor  # noqa: PLC0415
 
-    return asyncio.run(Supervisor(config, settings, clock=clock).run())
+    summary = await Supervisor(config, settings, clock=clock).run()
+    # Within the loop: closing it gives SIGTERM back its default, and one that came then would end us without a word.
+    say(summary, path=settings.termination_log)
+    sys.stderr.flush()
+    # Not sys.exit: obstore's threads may still answer a loop that is gone, and abort the process when they
+    # meet an interpreter that shuts down (seen: one end in five with an unreachable store, exit code 134).
+    os._exit(0 if summary.outcome is Outcome.STOPPED else 1)
 
 
 def _without_config(ending: Ending, *, clock: Clock) -> TerminationSummary:
