@@ -13,7 +13,7 @@ JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS)
 SOURCES := crds gateway operator recorder-image charts cluster docs tests bench soak
 
-.PHONY: help demo demo-web test test-fast lint tools unit api e2e faults player bench bench-control-plane soak up deploy down env generate clean
+.PHONY: help demo demo-web test test-fast lint tools npm unit api e2e faults player bench bench-control-plane soak up deploy down env generate clean
 .NOTPARALLEL:  # with -j the tiers would share two cores and the first failure would stand anywhere
 
 help:  ## what there is
@@ -39,8 +39,9 @@ lint: $(READY)  ## style, types, layers
 	@$(BIN)/python -m egress_api.crdgen --check
 
 # What the tests call and the machine may lack: a build takes minutes and tells of its progress here, not inside a test.
-tools: $(READY)
+tools: npm
 	@$(CLUSTER) build-tools kube helm kubeconform promtool versitygw >/dev/null
+	@PYTHONPATH=tests $(BIN)/python -m support.azurite_server >/dev/null
 
 unit: tools  ## no cluster, no node
 	@$(PYTEST) tests/unit --dist worksteal
@@ -56,12 +57,14 @@ faults: player  ## of these, the table of faults (docs/recordings.md) and a play
 	@$(CLUSTER) deploy
 	@$(BIN)/python -m pytest tests/e2e -q -m faults
 
-player: $(READY)
+player: npm
+	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
+
+npm: $(READY)
 	@command -v npm >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install this first: npm (it fetches the player)" >&2; exit 1; }; \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install this first: npm (it fetches the player and the Azure emulator)" >&2; exit 1; }; \
 	  echo "installing npm" >&2; DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2; \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >&2; }
-	@PYTHONPATH=tests $(BIN)/python -m support.playback >/dev/null
 
 bench: $(READY)  ## start latency, CPU and memory of a recording, and what faults cost it
 	@$(CLUSTER) deploy

@@ -14,6 +14,9 @@ import yaml
 
 CHART: Final = Path(__file__).resolve().parent / "egress-operator"
 PAGE: Final = CHART.parent.parent / "docs" / "install.md"
+sys.path.insert(0, str(PAGE.parent))
+
+from generated import filled, keep  # noqa: E402
 
 _KEY: Final = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
 _HOLDERS: Final = {
@@ -82,22 +85,12 @@ def _value(values: Any, keys: list[str]) -> Any:
 
 def _between(name: str, lines: list[str], text: str) -> str:
     begin, end = f"<!-- {name}: written by charts/generate_docs.py -->", f"<!-- {name}: end -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise SystemExit(f"{PAGE} has no {begin} … {end}: put the markers back where the table belongs")
-    return "\n".join([f"{before}{begin}", "", *lines, "", f"{end}{after}"])
+    return filled(PAGE, text, lines, begin=begin, end=end)
 
 
 def main() -> None:
     """Write the page, or with `--check` say whether it is up to date."""
-    old = PAGE.read_text()
-    new = page(old)
-    if "--check" in sys.argv[1:]:
-        if new != old:
-            raise SystemExit(f"{PAGE} is not what the chart says: run `python charts/generate_docs.py`")
-    else:
-        PAGE.write_text(new)
+    keep(PAGE, page(PAGE.read_text(encoding="utf-8")), run="python charts/generate_docs.py")
 
 
 if __name__ == "__main__":

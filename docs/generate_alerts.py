@@ -12,9 +12,12 @@ from typing import Any, Final
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from generated import keep, table
+
 PAGE: Final = Path(__file__).parent / "alerts.md"
 _FILES: Final = PAGE.parent.parent / "charts" / "egress-operator" / "files"
-_TABLE: Final = re.compile(r"(?<=<!-- alerts -->\n).*(?=<!-- /alerts -->)", re.DOTALL)
 _TEMPLATE: Final = re.compile(r"\{\{ *\$(labels\.)?(?P<word>\w+)( \| \w+)? *\}\}")
 
 
@@ -25,8 +28,8 @@ def rules() -> Iterator[dict[str, Any]]:
             yield from group["rules"]
 
 
-def table() -> str:
-    """Return the table."""
+def rows() -> list[str]:
+    """Return the table's lines."""
     lines = ["| alert | severity | when | what to do |", "|---|---|---|---|"]
     for rule in rules():
         said = _TEMPLATE.sub(lambda found: f"*{found['word']}*", rule["annotations"]["summary"])
@@ -36,17 +39,12 @@ def table() -> str:
             f"| {rule['alert']} | {rule['labels']['severity']} | {said}{lasting}`{query}` "
             f"| {rule['annotations']['description']} |"
         )
-    return "\n".join(["", *lines, "", ""])
+    return lines
 
 
 def main() -> None:
     """Write the page, or with `--check` exit with 1 where it differs."""
-    text = PAGE.read_text()
-    wanted = _TABLE.sub(lambda _: table(), text)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(wanted)
-    elif wanted != text:
-        sys.exit(f"{PAGE} differs from the chart's alerts: run `make generate`")
+    keep(PAGE, table(PAGE, PAGE.read_text(encoding="utf-8"), "alerts", rows()), run="make generate")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ In: the rows that the e2e tests hold (tests/support). Out: what stands between `
 `<!-- faults:end -->`; the rest of the page is written by hand. `--check` compares only.
 """  # noqa: INP001 - a script beside the page, not a package
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from generated import filled, keep
 
 from support import fault_rows, store_fault_rows
 from support.faults import Expected, Fault
@@ -68,26 +71,16 @@ def _gaps(expected: Expected) -> str:
 
 def rendered(page: str) -> str:
     """Return the page with its table made anew."""
-    text = "\n".join(["", *table(), ""])
-    page, found = re.subn(
-        r"(?s)(<!-- faults:begin -->\n).*?(<!-- faults:end -->)",
-        lambda match: f"{match[1]}{text}\n{match[2]}",
-        page,
-    )
-    if found != 1:
-        raise SystemExit(f"{PAGE}: <!-- faults:begin --> and <!-- faults:end --> must stand there once")
-    return page
+    return filled(PAGE, page, table(), begin="<!-- faults:begin -->", end="<!-- faults:end -->")
 
 
 def main() -> None:
     """Write the page, or with `--check` fail where it is not what the rows say."""
-    page = PAGE.read_text()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(rendered(page))
-    elif rendered(page) != page:
-        raise SystemExit(
-            f"{PAGE} is not what the rows say: run PYTHONPATH=tests python docs/generate_faults.py"
-        )
+    keep(
+        PAGE,
+        rendered(PAGE.read_text(encoding="utf-8")),
+        run="PYTHONPATH=tests python docs/generate_faults.py",
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ chart's rights. Out: what stands between the markers `<!-- NAME -->` and `<!-- /
 written by hand.
 """  # noqa: INP001 - a script beside the page, not a package
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUndefined
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "docs")]
+
+from generated import keep, table  # noqa: E402
 
 from egress_operator.failures import RULES  # noqa: E402
 from egress_operator.metrics import Metrics  # noqa: E402
@@ -95,11 +96,8 @@ def preset_rows() -> list[str]:
 
 def metric_rows() -> list[str]:
     """Return the table of metrics."""
-    metrics = Metrics()
-    metrics.observe_queue(depth=lambda: 0, oldest=lambda: 0)
-    metrics.observe_webhooks(oldest=lambda: 0)
     rows = ["| metric | kind | meaning |", "|---|---|---|"]
-    ours = [m for m in metrics.registry.collect() if m.name.startswith("egress_")]
+    ours = [m for m in Metrics().registry.collect() if m.name.startswith("egress_")]
     return rows + [f"| `{_name(m)}` | {m.type} | {m.documentation} |" for m in ours]
 
 
@@ -128,16 +126,7 @@ TABLES = {
 def rendered(page: str) -> str:
     """Return the page with its tables made anew."""
     for name, rows in TABLES.items():
-        table = "\n".join(["", *rows(), ""])
-        page, found = re.subn(
-            rf"(?s)(<!-- {name} -->\n).*?(\n<!-- /{name} -->)",
-            lambda match, table=table: match[1] + table + match[2],  # type: ignore[misc]
-            page,
-        )
-        if found != 1:
-            raise SystemExit(
-                f"{PAGE}: the markers <!-- {name} --> and <!-- /{name} --> must stand there once"
-            )
+        page = table(PAGE, page, name, rows())
     return page
 
 
@@ -167,13 +156,7 @@ def _default(name: str, default: Any) -> str:
 
 def main() -> None:
     """Write the page, or with --check fail if it would change."""
-    page = PAGE.read_text(encoding="utf-8")
-    fresh = rendered(page)
-    if "--check" in sys.argv[1:]:
-        if fresh != page:
-            raise SystemExit(f"{PAGE} is not what the code says: run python docs/generate_operator.py")
-        return
-    PAGE.write_text(fresh, encoding="utf-8")
+    keep(PAGE, rendered(PAGE.read_text(encoding="utf-8")), run="python docs/generate_operator.py")
 
 
 if __name__ == "__main__":

@@ -5,20 +5,25 @@ the markers `<!-- NAME -->` and `<!-- /NAME -->`; the rest of the page is writte
 """  # noqa: INP001 - a script beside the page, not a package
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from generated import keep, table
+
 from egress_api.rest import StartRequest
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.errors import ProblemKind
 from egress_gateway.history.settings import HistorySettings
+from egress_gateway.links.settings import LinksSettings
 from egress_gateway.settings import Settings
+from egress_gateway.stores import StoreSettings
 
 PAGE = Path(__file__).parent / "rest.md"
-_OBJECTS = {"auth": "mode `none`", "history": "none", "pages": "no rules"}
+_OBJECTS = {"auth": "mode `none`", "history": "none", "links": "none", "pages": "no rules", "tracing": "none"}
 """Defaults of settings that are JSON objects."""
 
 
@@ -63,11 +68,11 @@ def auth_rows() -> list[str]:
     return rows
 
 
-def history_rows() -> list[str]:
-    """Return the table of what stands in EGRESS_GATEWAY_HISTORY."""
+def object_rows(kind: type[StoreSettings]) -> list[str]:
+    """Return the table of what stands in EGRESS_GATEWAY_HISTORY or EGRESS_GATEWAY_LINKS."""
     rows = ["| In the object | Default | Meaning |", "|---|---|---|"]
-    defaults = HistorySettings().model_dump(mode="json", by_alias=True)
-    schema = HistorySettings.model_json_schema(by_alias=True)
+    defaults = kind().model_dump(mode="json", by_alias=True)
+    schema = kind.model_json_schema(by_alias=True)
     for name, field in schema["properties"].items():
         rows.append(
             f"| `{name}` | `{json.dumps(defaults[name]).removesuffix('.0')}` | {field['description']} |"
@@ -82,19 +87,11 @@ def rendered(page: str) -> str:
         "problems": problem_rows(),
         "settings": setting_rows(),
         "auth": auth_rows(),
-        "history": history_rows(),
+        "history": object_rows(HistorySettings),
+        "links": object_rows(LinksSettings),
     }
     for name, rows in tables.items():
-        table = "\n".join(["", *rows, ""])
-        page, found = re.subn(
-            rf"(?s)(<!-- {name} -->\n).*?(\n<!-- /{name} -->)",
-            lambda match, table=table: match[1] + table + match[2],  # type: ignore[misc]
-            page,
-        )
-        if found != 1:
-            raise SystemExit(
-                f"{PAGE}: the markers <!-- {name} --> and <!-- /{name} --> must stand there once"
-            )
+        page = table(PAGE, page, name, rows)
     return page
 
 
@@ -141,13 +138,7 @@ def _default(field: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the page, or with --check fail if it would change."""
-    page = PAGE.read_text(encoding="utf-8")
-    fresh = rendered(page)
-    if "--check" in sys.argv[1:]:
-        if fresh != page:
-            raise SystemExit(f"{PAGE} is not what the code says: run python docs/generate_rest.py")
-        return
-    PAGE.write_text(fresh, encoding="utf-8")
+    keep(PAGE, rendered(PAGE.read_text(encoding="utf-8")), run="python docs/generate_rest.py")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,16 @@ KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 REQUEST_DIGEST_ANNOTATION: Final = f"{GROUP}/request-digest"
 """On a task the gateway made: SHA-256 of the start's canonical body, to tell a replay from a conflict."""
 
+TRACEPARENT_ANNOTATION: Final = f"{GROUP}/traceparent"
+"""On a task: where its trace goes on from, as the W3C's header has it. The gateway sets it; anybody may."""
+
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 """On recorder Pods: "true" or "false", copied from spec.pause; the kubelet writes it into the file below."""
 USERS_ANNOTATION: Final = f"{GROUP}/users"
-"""The same for whom to record: spec.users with commas, empty for everyone."""
+"""The same for whom to record: spec.users with commas, or EVERYONE. Without it, or empty, nothing is said: as before."""
+EVERYONE: Final = ","
+"""Names of nobody, and yet said: an annotation that is taken away leaves an empty file. Recorders that took an empty file
+for everyone read this as everyone, too."""
 STOP_ANNOTATION: Final = f"{GROUP}/stop"
 """The same for the end: "true" tells a recorder to end the recording and to stay until all of it is stored. A
 Pod that is deleted has its grace period alone."""
@@ -38,6 +44,9 @@ STOP_SINCE_ANNOTATION: Final = f"{GROUP}/stop-since"
 
 RESULTS_FINALIZER: Final = f"{GROUP}/results"
 """On recorder Pods only: the Pod object stays until its end has been copied into the task's status."""
+
+RELEASED_LABEL: Final = f"{GROUP}/released"
+"""On recorder Pods, from the moment that finalizer is taken off: nothing more is wanted of them, and they go together."""
 
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the name of a Secret's key, not a secret
 TOKEN_DIR: Final = "/run/egress/token"  # noqa: S105 - a path

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, Layout, OutputFormat, Video
 from egress_api.page import StartRule
+from egress_api.placement import Place
 from egress_api.states import GapReason, State
 from egress_api.status import Gap, OutputFile
 
@@ -50,6 +51,7 @@ class Asked(Tolerant):
     format: OutputFormat
     video: Video
     audio: Audio
+    placement: Place | None = Field(None, description="Where it was asked to record, if it was.")
 
 
 class End(Tolerant):

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from egress_api.base import Strict
+from egress_api.base import Strict, Tolerant
 from egress_api.worded import LABEL_WORD, Worded
 
 Region = Annotated[str, LABEL_WORD]
@@ -66,6 +66,20 @@ class Toleration(Strict):
         if self.operator is TolerationOperator.EXISTS and self.value is not None:
             raise ValueError("operator Exists takes no value")
         return self
+
+
+class Place(Tolerant):
+    """The part of a placement that whoever asked for it is told again."""
+
+    region: str | None = None
+    zone: str | None = None
+
+    @classmethod
+    def of(cls, placement: "Placement | None") -> Self | None:
+        """Return it; None where there is nothing to tell."""
+        if placement is None or (placement.region is None and placement.zone is None):
+            return None
+        return cls(region=placement.region, zone=placement.zone)
 
 
 class Placement(Strict):

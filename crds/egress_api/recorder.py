@@ -12,7 +12,9 @@ from pydantic import Field
 from egress_api.base import PreciseMoment, Tolerant
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
+from egress_api.placement import Place
 from egress_api.status import Verdict
+from egress_api.tracing.settings import RecorderTracing
 
 _CLIENT_OPTIONS: Final = frozenset(
     {
@@ -46,6 +48,10 @@ class StoreConfig(Tolerant):
         default_factory=dict,
         description="Options of the store that are no secret, as obstore names them: endpoint, region, allow_http …",
     )
+    storage_class: str | None = Field(
+        None, description="Storage class of what is written once; the store's own without."
+    )
+    tags: dict[str, str] | None = Field(None, description="Tags of every object.")
 
     def options_with(self, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the options of the store, secret ones among them, and those of its HTTP client."""
@@ -71,6 +77,7 @@ class RecorderConfig(Tolerant):
     url: str | None = None
     web_gl: bool = False
     start: StartRule = Field(default_factory=StartRule)
+    placement: Place | None = Field(None, description="Where it was asked to record, for the manifest alone.")
     page_rules: PageRules = Field(
         default_factory=PageRules, description="Where the page may reach, beside the public internet."
     )
@@ -104,4 +111,7 @@ class RecorderConfig(Tolerant):
     )
     finalize_seconds: int = Field(
         120, description="The Pod's grace period: what SIGTERM leaves for the end and the last uploads."
+    )
+    tracing: RecorderTracing | None = Field(
+        None, description="Its place in the task's trace, where there is one."
     )

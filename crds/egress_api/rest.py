@@ -21,7 +21,7 @@ from egress_api.base import PreciseMoment
 from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
-from egress_api.placement import Placement, Region, Zone
+from egress_api.placement import Place, Placement, Region, Zone
 from egress_api.spec import (
     Channel,
     EgressTaskSpec,
@@ -64,11 +64,9 @@ class PlacementPayload(Body):
     zone: Zone | None = Field(None, description="The zone to record in.")
 
     @classmethod
-    def of(cls, placement: Placement | None) -> Self | None:
+    def of(cls, placement: Place | None) -> Self | None:
         """Return what a user is told of a task's placement; None where there is nothing to tell."""
-        if placement is None or (placement.region is None and placement.zone is None):
-            return None
-        return cls(region=placement.region, zone=placement.zone)
+        return cls(region=placement.region, zone=placement.zone) if placement is not None else None
 
 
 class StartPayload(Body):
@@ -284,6 +282,15 @@ def told_state(task: EgressTask) -> State:
     return State.STOPPING if ends and not state.terminal else state
 
 
+class Links(Body):
+    """Where a task's files can be fetched for a while; who has a link needs nothing else."""
+
+    expires_at: PreciseMoment = Field(description="After which they can't be used any more.")
+    files: dict[str, str] = Field(
+        description="Links by name: to the outputs, and to manifest.json; not to segments."
+    )
+
+
 class StatusAnswer(Body):
     """The answer to a status call. `reason` and what follows it are ours, beside the contract."""
 
@@ -312,6 +319,9 @@ class StatusAnswer(Body):
         default_factory=list, description="The files with URI, size and duration."
     )
     manifest_uri: str | None = None
+    links: Links | None = Field(
+        None, description="Links to the files, for a call with `links=true`; never in a list or an event."
+    )
     archived: Literal[True] | None = Field(
         None, description="The task's resource is gone: this is what its manifest in the store tells."
     )
@@ -338,7 +348,7 @@ class StatusAnswer(Body):
                 format=spec.format,
                 video=spec.video,
                 audio=spec.audio,
-                placement=PlacementPayload.of(spec.placement),
+                placement=PlacementPayload.of(Place.of(spec.placement)),
             ),
             reason=status.reason if heard else Reason.STOPPING,
             message=status.message if heard else f"the {wish} has been asked for",

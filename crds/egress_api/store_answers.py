@@ -24,7 +24,12 @@ _MISSING_RIGHTS: Final = re.compile(r"os error (1|13|30)\)")
 
 _STATUS: Final = re.compile(r"status code: (\d{3})([^:\n]*)")
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE: Final = re.compile(r"<Message>([^<]{1,300})</Message>")
+_MESSAGE: Final = re.compile(r"<Message>([^<\n]{1,300})[^<]{0,300}</Message>")
+"""Azure puts its request's id and the time on further lines."""
+_QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S+")
+"""Of a URL that was asked: with a shared access signature (Azure) the right to the store stands there."""
+_EMPTY: Final = re.compile(r"Requested range was invalid|<Code>InvalidRange</Code>")
+"""What obstore itself, or S3 and Azure, say to the beginning of an object without content."""
 _RETRY_WORDS: Final = re.compile(r" in [\d.]+[mµn]?s(, after \d+ retries.*?)?(?= +- )")
 _CAUSE: Final = re.compile(r'(?:message|error): "([^"]{1,200})"')
 
@@ -70,10 +75,15 @@ def says_no_such_object(error: FileNotFoundError) -> bool:
     return code.group(1) in _NO_SUCH_OBJECT if code else "bucket does not exist" not in text
 
 
+def says_empty(error: BaseException) -> bool:
+    """Say whether the beginning of an object could not be read because it has no content."""
+    return _EMPTY.search(str(error)) is not None
+
+
 def first_line(error: BaseException) -> str:
     """Return what an error says without the server's body, which obstore puts on the same line."""
     line = str(error).partition("\n")[0] or type(error).__name__
-    line = _RETRY_WORDS.sub("", line.partition(": <?xml")[0])[:300]
+    line = _QUERY.sub(r"\1", _RETRY_WORDS.sub("", line.partition(": <?xml")[0]))[:300]
     # "Connection refused" and the like stand only in the part for debugging.
     cause = _CAUSE.search(str(error).partition("Debug source:")[2])
     return f"{line} ({cause.group(1)})" if cause and cause.group(1) not in line else line

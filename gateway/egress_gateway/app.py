@@ -14,6 +14,7 @@ from egress_gateway.events import Events
 from egress_gateway.health import Health
 from egress_gateway.history.history import History
 from egress_gateway.limits import Limits
+from egress_gateway.links.links import LinkSigner
 from egress_gateway.listing import Listing
 from egress_gateway.lookup import Lookup
 from egress_gateway.metrics import Metrics
@@ -25,6 +26,7 @@ from egress_gateway.routes import Routes
 from egress_gateway.settings import Settings
 from egress_gateway.tasks import Tasks
 from egress_gateway.token_secrets import TokenSecrets
+from egress_gateway.tracing import Tracing
 from egress_gateway.watch import TaskWatch
 from egress_gateway.wishes import Wishes
 
@@ -47,7 +49,13 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     lookup = Lookup(cluster, cache)
     token_secrets = TokenSecrets(cluster, refresh=settings.token_refresh)
     history = (
-        History(settings.history, namespace=cluster.namespace, changes=cache.changes, metrics=metrics)
+        History(
+            settings.history,
+            namespace=cluster.namespace,
+            changes=cache.changes,
+            metrics=metrics,
+            found=lookup.remember_gone,
+        )
         if settings.history.url
         else None
     )
@@ -56,15 +64,17 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
         Wishes(cluster, lookup, token_secrets),
         Polling(lookup, cache.changes, metrics=metrics),
         history=history,
+        links=LinkSigner(settings.links, namespace=cluster.namespace),
         metrics=metrics,
         body_seconds=settings.request_seconds,
     )
 
     modes = modes_of(settings.auth, cluster)
     gate = Gate(modes, metrics=metrics)
+    tracing = Tracing(settings.tracing) if settings.tracing.on else None
     limits = Limits(settings, metrics=metrics)
     app = web.Application(
-        middlewares=[observe(metrics), guard(gate, limits), deadline(settings.answer_seconds)],
+        middlewares=[observe(metrics, tracing), guard(gate, limits), deadline(settings.answer_seconds)],
         client_max_size=settings.max_body_bytes,
     )
     events = Events(lookup, cache, metrics=metrics)
@@ -90,6 +100,12 @@ def create_app(cluster: Cluster, settings: Settings) -> web.Application:
     async def ending(_: web.Application) -> None:
         cache.changes.end()
 
+    async def exporting(_: web.Application) -> AsyncIterator[None]:
+        yield
+        if tracing is not None:
+            await tracing.close()
+
     app.on_shutdown.append(ending)
+    app.cleanup_ctx.append(exporting)
     app.cleanup_ctx.append(watching)
     return app

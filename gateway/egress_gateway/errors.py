@@ -188,7 +188,7 @@ _KINDS = {
     ProblemKind.STORE_UNAVAILABLE: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The store can't be asked just now",
-        "The cluster has no such task; the store, which may tell of its recording, can't be read. Send the request again.",
+        "The store, which may tell of a task that is gone, can't be read, or links can't be signed. Send the request again.",
     ),
     ProblemKind.QUOTA_EXCEEDED: (
         HTTPStatus.SERVICE_UNAVAILABLE,

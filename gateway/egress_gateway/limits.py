@@ -1,9 +1,8 @@
 """How often an app may call: a token bucket per app, for starts and for everything else.
 
-In: an app and a call. Out: nothing, or a ProblemError that says when to come again. An app's bucket is one number (the
-moment at which it is full again, known as GCRA), and only the apps that called last are remembered: one that is
-forgotten has a full bucket, so a flood of made-up app ids costs no memory and shuts nobody out. Each gateway counts for
-itself.
+In: an app and a call. Out: nothing, or a ProblemError that says when to come again. Only the apps that called last are
+remembered: one that is forgotten has a full bucket, so a flood of made-up app ids costs no memory and shuts nobody out.
+Each gateway counts for itself.
 """
 
 import math
@@ -12,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from egress_api.bucket import Bucket
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.metrics import Metrics
 from egress_gateway.settings import Settings
@@ -40,25 +40,24 @@ class Buckets:
         self.burst = burst
         self._apps = apps
         self._clock = clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._full_at)
+        return len(self._buckets)
 
     def take(self, app_id: str) -> float:
         """Take one call out of an app's bucket and return 0; or return the seconds until there is one."""
         if not self.per_second:
             return 0
-        now = self._clock()
-        full_at = max(self._full_at.get(app_id, now), now) + 1 / self.per_second
-        missing = full_at - now - self.burst / self.per_second
-        if missing > 1e-9:  # noqa: PLR2004 - what floating point adds up to
-            return missing
-        self._full_at[app_id] = full_at
-        self._full_at.move_to_end(app_id)
-        if len(self._full_at) > self._apps:
-            self._full_at.popitem(last=False)
-        return 0
+        bucket = self._buckets.get(app_id)
+        if bucket is None:
+            bucket = self._buckets[app_id] = Bucket(per_second=self.per_second, burst=self.burst)
+            if len(self._buckets) > self._apps:
+                self._buckets.popitem(last=False)
+        missing = bucket.take(self._clock())
+        if not missing:
+            self._buckets.move_to_end(app_id)
+        return missing
 
 
 class Limits:

@@ -5,11 +5,14 @@ is none. Nothing here changes a task.
 """
 
 import re
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 from egress_api.names import MAX_TASK_NAME
 from egress_api.task import EgressTask
+from egress_gateway.auth.recent import Recent
 from egress_gateway.cache import TaskCache
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import ClusterError, ClusterRefusedError, ProblemError, ProblemKind
@@ -19,13 +22,19 @@ from egress_gateway.watch import readable
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 """Names of resources: DNS subdomains, RFC 1123."""
 
+GONE_SECONDS: Final = 10
+GONE_ENTRIES: Final = 10_000
+
 
 class Lookup:
     """The tasks of the gateway's namespace, to read."""
 
-    def __init__(self, cluster: Cluster, cache: TaskCache) -> None:
+    def __init__(
+        self, cluster: Cluster, cache: TaskCache, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._cluster = cluster
         self._cache = cache
+        self._gone: Recent[tuple[str, str], bool] = Recent(entries=GONE_ENTRIES, clock=clock)
 
     async def get(self, *, app_id: str, task_id: str) -> EgressTask:
         """Return a task of this app, from the cache where that is true and knows it.
@@ -34,6 +43,8 @@ class Lookup:
             ProblemError: when this app has no such task, or nobody can tell.
         """
         task = self._cache.get(task_id) if self._cache.fresh else None
+        if task is None and self._cache.fresh and self._gone.get((app_id, task_id)):
+            raise not_found(app_id, task_id)
         # What can't be a name is never put into a path of the API server's.
         if task is None and can_be_task(task_id):
             task = await self.named(task_id)
@@ -78,6 +89,14 @@ class Lookup:
             )
         self._cache.put_own(task)
         return task
+
+    def remember_gone(self, app_id: str, task_id: str) -> None:
+        """Ask the API server no more for a while whether a task is there of which only its recording was found just now.
+
+        One of the same name that comes meanwhile is told of by the watch; while that is down, the API server is asked.
+        """
+        if self._gone.get((app_id, task_id)) is None:
+            self._gone.put((app_id, task_id), True, seconds=GONE_SECONDS)
 
     def forget(self, task: EgressTask) -> None:
         """Show a task no more that has been deleted just now."""

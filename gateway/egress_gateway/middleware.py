@@ -11,10 +11,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from egress_api.tracing.spans import NO_SPAN, OpenSpan
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.logs import get_logger
 from egress_gateway.metrics import Metrics
 from egress_gateway.problems import problem_of_http, problem_response
+from egress_gateway.tracing import Tracing, answered
 from egress_gateway.verbs import verb_of
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -39,12 +41,13 @@ class Trace:
     app_id: str | None = None
     task_id: str | None = None
     problem: str | None = None
+    span: OpenSpan = NO_SPAN
 
 
 TRACE = web.RequestKey("trace", Trace)
 
 
-def observe(metrics: Metrics) -> Middleware:
+def observe(metrics: Metrics, tracing: Tracing | None = None) -> Middleware:
     """Return the outermost middleware of the gateway."""
 
     @web.middleware
@@ -53,7 +56,8 @@ def observe(metrics: Metrics) -> Middleware:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         if not _HEADER_ID.fullmatch(given):
             given = ""
-        trace = Trace(request_id=given or uuid.uuid4().hex, given=given)
+        span = NO_SPAN if tracing is None else tracing.begin(request)
+        trace = Trace(request_id=given or uuid.uuid4().hex, given=given, span=span)
         request[TRACE] = trace
         response = await _answer(request, handler, trace)
         if not response.prepared:
@@ -62,6 +66,9 @@ def observe(metrics: Metrics) -> Middleware:
         ours = max(seconds - trace.held_seconds, 0)
         metrics.observe(method=request.method, route=_route(request), code=response.status, seconds=ours)
         _write(request, trace, status=response.status, seconds=seconds)
+        answered(
+            span, status=response.status, app_id=trace.app_id, task_id=trace.task_id, problem=trace.problem
+        )
         return response
 
     return middleware
@@ -129,6 +136,7 @@ def _write(request: web.Request, trace: Trace, *, status: int, seconds: float) -
         "app_id": trace.app_id,
         "task_id": trace.task_id,
         "problem": trace.problem,
+        "trace_id": trace.span.place.trace_id if trace.span.place is not None else None,
     }
     write = log.debug if request.path in _QUIET else log.info
     with structlog.contextvars.bound_contextvars(

@@ -44,6 +44,10 @@ class Query:
         parts = [part for value in self._given.getall(name, []) for part in value.split(",")]
         return frozenset(self._read(name, parts, read))
 
+    def wrong(self, name: str, detail: str) -> None:
+        """Note what is wrong with a parameter that could be read."""
+        self._note(name, detail)
+
     def only(self, known: Collection[str]) -> None:
         """Note every parameter that is none of these."""
         for name in dict.fromkeys(self._given.keys()):
@@ -87,6 +91,13 @@ def word(kind: type[Word]) -> Callable[[str], Word]:
             raise ValueError(f"must be {', '.join(kind)}") from None
 
     return read
+
+
+def yes_or_no(value: str) -> bool:
+    """Read true or false."""
+    if value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value == "true"
 
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:

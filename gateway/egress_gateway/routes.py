@@ -23,6 +23,7 @@ from egress_gateway.body import JsonBody, parse
 from egress_gateway.errors import ProblemError, ProblemKind
 from egress_gateway.exchange import PREFIX, app_id_of, body_of, dumped, json_answer, task_id_of
 from egress_gateway.history.history import History
+from egress_gateway.links.links import LinkSigner
 from egress_gateway.metrics import Metrics
 from egress_gateway.middleware import TRACE
 from egress_gateway.polling import Polling, status_answer
@@ -42,6 +43,7 @@ class Routes:
         polling: Polling,
         *,
         history: History | None,
+        links: LinkSigner,
         metrics: Metrics,
         body_seconds: float,
     ) -> None:
@@ -49,6 +51,7 @@ class Routes:
         self._wishes = wishes
         self._polling = polling
         self._history = history
+        self._links = links
         self._metrics = metrics
         self._body_seconds = body_seconds
 
@@ -72,7 +75,9 @@ class Routes:
                 ProblemKind.INVALID_BODY, "the body is missing: a start is a JSON object, see docs/rest.md"
             )
         asked = parse(StartRequest, body)
-        started = await self._tasks.start(asked, app_id=app_id, digest=request_digest(body.value))
+        started = await self._tasks.start(
+            asked, app_id=app_id, digest=request_digest(body.value), trace=request[TRACE].span.place
+        )
         request[TRACE].task_id = started.task_id
         headers = {"Location": f"{PREFIX}/{app_id}/tasks/{started.task_id}"}
         if started.replayed:
@@ -97,6 +102,11 @@ class Routes:
         app_id, task_id = app_id_of(request), task_id_of(request)
         if body is not None:
             parse(StatusRequest, body)
+        linked = self._links.asked(request)
+        answer = await self._told(request, app_id=app_id, task_id=task_id)
+        return await self._links.add(answer, app_id=app_id) if linked else answer
+
+    async def _told(self, request: web.Request, *, app_id: str, task_id: str) -> web.Response:
         try:
             return await self._polling.answer(request, app_id=app_id, task_id=task_id)
         except ProblemError as problem:

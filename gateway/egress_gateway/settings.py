@@ -6,8 +6,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
+from egress_api.tracing.settings import TracingSettings
 from egress_gateway.auth.settings import AuthSettings
 from egress_gateway.history.settings import HistorySettings
+from egress_gateway.links.settings import LinksSettings
 
 
 class LogLevel(StrEnum):
@@ -76,6 +78,15 @@ class Settings(BaseSettings):
         default_factory=HistorySettings,
         description="The store that tells of tasks whose resource is gone, as JSON: {url, folder, region, options, …}; all of it "
         "is below.",
+    )
+    tracing: TracingSettings = Field(
+        default_factory=TracingSettings,
+        description="Where traces go, as JSON: {endpoint, sampleRatio}; [tracing.md](tracing.md) has it all.",
+    )
+    links: LinksSettings = Field(
+        default_factory=LinksSettings,
+        description="The store whose files status calls may link to, as JSON: {url, folder, region, options, ttlSeconds, …}; "
+        "the same as for history, and `ttlSeconds`.",
     )
     resolve_seconds: float = Field(
         3,

@@ -12,10 +12,12 @@ from egress_api.constants import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
     REQUEST_DIGEST_ANNOTATION,
+    TRACEPARENT_ANNOTATION,
 )
 from egress_api.names import task_name
 from egress_api.rest import StartRequest
 from egress_api.task import EgressTask, task_resource
+from egress_api.tracing.traceparent import TraceParent
 from egress_gateway.cluster import Cluster
 from egress_gateway.errors import (
     ClusterError,
@@ -48,7 +50,9 @@ class Tasks:
         self._lookup = lookup
         self._pages = pages
 
-    async def start(self, request: StartRequest, *, app_id: str, digest: str) -> Started:
+    async def start(
+        self, request: StartRequest, *, app_id: str, digest: str, trace: TraceParent | None = None
+    ) -> Started:
         """Make the task that `request` asks for, or find the one that an earlier same request made.
 
         The task comes first and its Secret second, because the Secret is owned by the task. A gateway
@@ -58,6 +62,7 @@ class Tasks:
             request: the start.
             app_id: of the path.
             digest: of the body, to tell a replay from a conflict.
+            trace: the request's span, which the task's is below; None where there is none.
 
         Raises:
             ProblemError: when the task or its Secret can't be made; the text says what to do.
@@ -65,12 +70,15 @@ class Tasks:
         name = task_name(app_id=app_id, request_id=request.request_id)
         if await self._refused(request, app_id=app_id, name=name, digest=digest):
             return Started(name, replayed=True)
+        annotations = {REQUEST_DIGEST_ANNOTATION: digest}
+        if trace is not None:
+            annotations[TRACEPARENT_ANNOTATION] = str(trace)
         resource = task_resource(
             request.to_spec(app_id=app_id, token_secret=new_secret_name(name)),
             name=name,
             namespace=self._cluster.namespace,
             labels={APP_LABEL: app_id, MANAGED_BY_LABEL: MANAGED_BY},
-            annotations={REQUEST_DIGEST_ANNOTATION: digest},
+            annotations=annotations,
         )
         replayed = False
         try:

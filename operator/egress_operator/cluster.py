@@ -4,18 +4,19 @@ A thin layer over the transport of `kubernetes.aio` (its connection, TLS and cre
 that package are strict and would refuse what a newer API server adds. Nothing is cached, every read is live.
 """
 
-import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
+from urllib.request import getproxies_environment
 
 import aiohttp
 from kubernetes.aio import client as aio_client
 from kubernetes.aio import config as aio_config
+from pydantic_core import from_json
 
-from egress_api.constants import API_VERSION, PLURAL, RESULTS_FINALIZER
+from egress_api.constants import API_VERSION, PLURAL, RELEASED_LABEL, RESULTS_FINALIZER
 from egress_api.states import State
 from egress_operator.errors import (
     AlreadyExistsError,
@@ -34,7 +35,6 @@ PAGE: Final = 500
 LONGEST_WAIT_SECONDS: Final = 60.0
 """What an API server that is busy may ask for; it asks for 1."""
 MERGE_PATCH: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
 
 
 def tasks_path(namespace: str, name: str = "") -> str:
@@ -82,6 +82,8 @@ class Cluster:
                 f"no cluster to work with ({error}): in a Pod, mount the service account's token; elsewhere set "
                 f"KUBECONFIG, here {path}"
             ) from error
+        # Otherwise each call asks a thread for .netrc and proxies: two thirds of what it costs here.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
         return cls(aio_client.ApiClient(configuration))
 
     async def close(self) -> None:
@@ -118,7 +120,7 @@ class Cluster:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"{method} {path}: {type(error).__name__} {error}") from error
         try:
-            answer = json.loads(raw)
+            answer = from_json(raw)  # in half the time that json takes
         except ValueError:
             answer = {"message": raw[:200].decode(errors="replace")}
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -181,36 +183,38 @@ class Cluster:
         )
 
     async def release_pod(self, pod: PodView) -> None:
-        """Take our finalizer off a Pod; whoever else's stay. A Pod that is gone is released.
+        """Take our finalizer off a Pod, and say so on it; whoever else's stay. A Pod that is gone is released.
 
         Raises:
             ConflictError: the Pod was written since it was read.
         """
-        index = pod.finalizers.index(RESULTS_FINALIZER)
-        patch = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": pod.resource_version},
-            {"op": "test", "path": f"/metadata/finalizers/{index}", "value": RESULTS_FINALIZER},
-            {"op": "remove", "path": f"/metadata/finalizers/{index}"},
-        ]
+        metadata = {
+            "uid": pod.uid,
+            "resourceVersion": pod.resource_version,
+            "finalizers": [name for name in pod.finalizers if name != RESULTS_FINALIZER],
+            "labels": {RELEASED_LABEL: "true"},
+        }
         try:
             await self.request(
-                "PATCH", pods_path(pod.namespace, pod.name), body=patch, content_type=JSON_PATCH
+                "PATCH",
+                pods_path(pod.namespace, pod.name),
+                body={"metadata": metadata},
+                content_type=MERGE_PATCH,
             )
         except NotFoundError:
             return
-        except RefusedError as error:
-            # A failed `test` is a 422, not a 409.
-            raise ConflictError(error.message, status=error.status, reason=error.reason) from error
 
-    async def annotate_pod(self, pod: PodView, annotations: Mapping[str, str]) -> None:
-        """Write annotations on this very Pod (by UID); one that is gone needs none."""
+    async def annotate_pod(self, pod: PodView, annotations: Mapping[str, str]) -> PodView | None:
+        """Write annotations on this very Pod (by UID) and return it; one that is gone needs none."""
         body = {"metadata": {"uid": pod.uid, "annotations": dict(annotations)}}
         try:
-            await self.request(
-                "PATCH", pods_path(pod.namespace, pod.name), body=body, content_type=MERGE_PATCH
+            return PodView.from_resource(
+                await self.request(
+                    "PATCH", pods_path(pod.namespace, pod.name), body=body, content_type=MERGE_PATCH
+                )
             )
         except (NotFoundError, ConflictError):
-            return
+            return None
 
     async def delete_pod(self, pod: PodView, *, grace_seconds: int) -> None:
         """Delete this very Pod (by UID); one that is gone, or has been replaced, is deleted."""
@@ -224,6 +228,10 @@ class Cluster:
             await self.request("DELETE", pods_path(pod.namespace, pod.name), body=body)
         except (NotFoundError, ConflictError):
             return
+
+    async def delete_pods(self, namespace: str, *, selector: str) -> None:
+        """Delete all Pods with these labels, each with its own grace period."""
+        await self.request("DELETE", pods_path(namespace), query={"labelSelector": selector})
 
     async def delete_task(self, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
         """Delete this very task, if it is still as it was read.

@@ -10,6 +10,7 @@ holds the table of states, and tests/unit/operator walk through it row by row. H
 that has a future; how a recorder is stopped is in stopping.py, what follows when an attempt is over in endings.py.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -92,12 +93,12 @@ def _abandoned(look: Look) -> Decision:
     # The recorder still uploads what it has. The garbage collector would delete its Pod only once the
     # task is gone, which somebody's finalizer can put off for long.
     pod = look.pod
-    if pod is None:
-        return look.wait(None)
+    if pod is None or not look.ours(pod):
+        return replace(look.wait(None), nothing_left=True)
     if look.over(pod):
         look.let_go(pod)
-    elif look.ours(pod):
-        look.delete(pod)
+        return replace(look.wait(look.look_again(pod)), nothing_left=True)
+    look.delete(pod)
     return look.wait(look.look_again(pod))
 
 
@@ -204,7 +205,8 @@ def _tell(look: Look, pod: PodView) -> None:
     spec = look.task.spec
     paused = spec.pause if pod.paused != spec.pause else None
     # A Pod of an operator that knew no such wish can't be told.
-    users = tuple(spec.users) if pod.users not in {None, tuple(spec.users)} else None
+    told = pod.users if pod.users is not None or pod.choice_lost else tuple(spec.users)
+    users = tuple(spec.users) if told != tuple(spec.users) else None
     if paused is not None or users is not None:
         look.actions.append(TellPod(pod=pod, paused=paused, users=users))
 

@@ -89,6 +89,8 @@ class Decision:
     status: EgressTaskStatus
     actions: tuple[Action, ...] = ()
     requeue_after: float | None = None
+    nothing_left: bool = False
+    """The task is being deleted and nothing of it runs: whatever keeps it, it needs no place."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 OperatorError
 ├── SettingsError                 the settings, or the cluster they are for, can't be used
+├── ResourceMissingError          what is to be watched is not there (yet)
 ├── PluginError                   `kubectl egress` can't do what it was asked
 │   └── KubectlError              kubectl refused, or gave no answer in time
 └── ApiError                      the Kubernetes API said no, or nothing
@@ -20,6 +21,10 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """The settings can't be used; the text names the file and each key."""
+
+
+class ResourceMissingError(OperatorError):
+    """The API server does not have what is to be watched; it may come."""
 
 
 class PluginError(OperatorError):

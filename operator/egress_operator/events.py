@@ -1,6 +1,8 @@
-"""Events: what `kubectl describe egt NAME` tells of a task's life. Pure: one dict per change of state.
+"""Events: what `kubectl describe egt NAME` tells of a task's life beside its status. Pure: one dict for each.
 
-The words are the status's own: an Event says nothing that the status didn't.
+The words are the status's own. A life that goes as asked (ENQUEUED, PROCESSING, STOPPING, STOPPED) has none: its steps
+and their times stand in the status, for as long as the task is there, and an Event would repeat them for an hour. Told is
+what a later status no longer says, and what somebody should look at.
 """
 
 import os
@@ -24,7 +26,7 @@ _WARNINGS: Final = frozenset({State.FAILED, State.TIMEOUT})
 def events_of(
     metadata: Metadata, old: EgressTaskStatus | None, new: EgressTaskStatus, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the Events (events.k8s.io/v1) that tell what has changed: a handful in a task's life."""
+    """Return the Events (events.k8s.io/v1) that tell what has changed; in most lives there are none."""
     events = []
     if worth_an_event(old, new):
         events.append(
@@ -57,9 +59,21 @@ def events_of(
     return events
 
 
+def worth_a_line(old: EgressTaskStatus | None, new: EgressTaskStatus) -> bool:
+    """Return whether the log is to tell it: a new state, or what is worth an Event."""
+    return old is None or old.state is not new.state or worth_an_event(old, new)
+
+
 def worth_an_event(old: EgressTaskStatus | None, new: EgressTaskStatus) -> bool:
-    """Return whether a user should be told: a new state or attempt, a pause or its end, a playlist to be closed."""
-    if old is None or old.state is not new.state or (new.attempt > old.attempt > 0):
+    """Return whether it is told beside the status.
+
+    A bad end, another attempt, a pause or its end, a playlist to be closed.
+    """
+    if new.state in _WARNINGS:
+        return old is None or old.state is not new.state
+    if old is None:
+        return False
+    if new.attempt > old.attempt > 0:
         return True
     if Reason.PAUSED in {old.reason, new.reason} and new.reason in {Reason.PAUSED, Reason.RECORDING}:
         return old.reason != new.reason

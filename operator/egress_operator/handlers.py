@@ -22,8 +22,10 @@ from egress_api.states import TERMINAL_STATES
 from egress_operator.keys import TaskKey
 from egress_operator.no_diff import NoDiff
 from egress_operator.orphans import MANAGED_SELECTOR
+from egress_operator.pod_state import PodView
 from egress_operator.probes import WatchHealth
 from egress_operator.turns import Turns
+from egress_operator.watched import Watched
 from egress_operator.workqueue import WorkQueue
 
 POD_DELAY_SECONDS: Final = 0.1
@@ -62,6 +64,7 @@ def build_registry(
     queue: WorkQueue[TaskKey],
     watch: WatchHealth,
     turns: Turns,
+    watched: Watched,
     begin: Callable[[], None],
     end: Callable[[], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
@@ -71,6 +74,7 @@ def build_registry(
         queue: where doorbells put keys.
         watch: is told what the watches tell.
         turns: is told of every task.
+        watched: takes in what the watches tell.
         begin: is called when kopf has set itself up, before the watches begin.
         end: is called when the watches have ended.
     """
@@ -90,9 +94,10 @@ def build_registry(
         await end()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def task_doorbell(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+    async def task_doorbell(body: kopf.Body, type: str | None, event: Any, **_: Any) -> None:  # noqa: A002 - kopf's name
         meta = body.metadata
         gone = type == "DELETED"
+        watched.saw_task(event["object"], gone=gone)
         turns.seen(body, gone=gone)
         if needs_a_look(body, event_type=type):
             # One that waited for its turn has a timer for when that ends, up to a day ahead: it goes with the task.
@@ -101,10 +106,12 @@ def build_registry(
         watch.told(meta["uid"], meta["resourceVersion"])
 
     @kopf.on.event("", "v1", "pods", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=registry)
-    async def pod_doorbell(body: kopf.Body, **_: Any) -> None:
-        meta = body.metadata
+    async def pod_doorbell(body: kopf.Body, type: str | None, event: Any, **_: Any) -> None:  # noqa: A002 - kopf's name
+        meta, pod = body.metadata, PodView.from_resource(event["object"])
+        watched.saw_pod(pod, gone=type == "DELETED")
         name = meta.get("labels", {}).get(TASK_LABEL)
-        if name:
+        # Of one that is released the task knows all there is to know.
+        if name and not pod.released:
             queue.add_after(TaskKey(meta["namespace"], name), POD_DELAY_SECONDS)
         watch.told(meta["uid"], meta["resourceVersion"])
 

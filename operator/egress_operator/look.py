@@ -22,6 +22,17 @@ _GIVEN_UP_SECONDS: Final = 1.0
 """Between two looks at a Pod whose node may be gone: its next attempt waits for nothing else."""
 
 
+def seconds_to_timeout(created: datetime, *, limit: float, now: datetime) -> float:
+    """Return the seconds in which a task must have begun to record; negative when they are over.
+
+    Args:
+        created: when it was made.
+        limit: its enqueueTimeoutSeconds.
+        now: the clock.
+    """
+    return limit - (now - created).total_seconds()
+
+
 @dataclass(kw_only=True)
 class Look:
     """What is known of a task, and what has been decided so far."""
@@ -100,8 +111,8 @@ class Look:
 
     def enqueue_seconds_left(self) -> float:
         """Return the seconds in which it must have begun to record."""
-        age = (self.now - self.task.metadata.creation_timestamp).total_seconds()
-        return self.task.spec.limits.enqueue_timeout_seconds - age
+        limit = self.task.spec.limits.enqueue_timeout_seconds
+        return seconds_to_timeout(self.task.metadata.creation_timestamp, limit=limit, now=self.now)
 
     def seconds_to_deadline(self) -> float:
         """Return the seconds for which a recorder may still be waited for."""

@@ -83,6 +83,12 @@ class Metrics:
             buckets=_WAIT_BUCKETS,
             registry=self.registry,
         )
+        self._queue_depth = Gauge(
+            f"{_PREFIX}_queue_depth", "Tasks that wait for a worker.", registry=self.registry
+        )
+        self._queue_oldest = Gauge(
+            f"{_PREFIX}_queue_oldest_seconds", "Age of the oldest task in the queue.", registry=self.registry
+        )
         self._places_held = Gauge(
             f"{_PREFIX}_places_held",
             "Tasks that have a place, where a limit is set.",
@@ -103,11 +109,18 @@ class Metrics:
         self.webhooks_given_up = Counter(
             f"{_PREFIX}_webhooks_given_up", "Webhooks that nobody took.", registry=self.registry
         )
+        self._webhook_oldest = Gauge(
+            f"{_PREFIX}_webhook_oldest_seconds",
+            "Age of the oldest webhook that waits to be delivered.",
+            registry=self.registry,
+        )
+
+    # What is read whenever the metrics are. The last to be observed counts: the operator may begin anew.
 
     def observe_places(
         self, *, held: Callable[[], float], waiting: Callable[[], Mapping[Reason, float]]
     ) -> None:
-        """Have the places that are taken, and who waits for which limit, read whenever the metrics are."""
+        """Have the places that are taken, and who waits for which limit, read."""
         self._places_held.set_function(held)
         for reason in sorted(WAITS_FOR_A_PLACE):
             self._places_waiting.labels(reason).set_function(
@@ -115,21 +128,13 @@ class Metrics:
             )
 
     def observe_webhooks(self, *, oldest: Callable[[], float]) -> None:
-        """Have the age of the oldest webhook read whenever the metrics are."""
-        Gauge(
-            f"{_PREFIX}_webhook_oldest_seconds",
-            "Age of the oldest webhook that waits to be delivered.",
-            registry=self.registry,
-        ).set_function(oldest)
+        """Have the age of the oldest webhook read."""
+        self._webhook_oldest.set_function(oldest)
 
     def observe_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
-        """Have the queue's depth and oldest age read whenever the metrics are."""
-        Gauge(f"{_PREFIX}_queue_depth", "Tasks that wait for a worker.", registry=self.registry).set_function(
-            depth
-        )
-        Gauge(
-            f"{_PREFIX}_queue_oldest_seconds", "Age of the oldest task in the queue.", registry=self.registry
-        ).set_function(oldest)
+        """Have the queue's depth and oldest age read."""
+        self._queue_depth.set_function(depth)
+        self._queue_oldest.set_function(oldest)
 
     def set_tasks(self, namespace: str, counts: dict[State, int]) -> None:
         """Set how many tasks of a namespace are in each state."""

@@ -4,6 +4,7 @@ In: a Pod dict of any shape the API server lets through. Out: `PodView`, and wha
 (`Blocked`). No I/O, no clock, no opinion on what it means for the task: that is decide.py's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,10 +17,12 @@ from egress_api.constants import (
     MANAGED_BY_LABEL,
     PAUSE_ANNOTATION,
     RECORDER_CONTAINER,
+    RELEASED_LABEL,
     RESULTS_FINALIZER,
     STOP_ANNOTATION,
     STOP_SINCE_ANNOTATION,
     USERS_ANNOTATION,
+    USERS_FILE,
 )
 from egress_api.states import Reason
 
@@ -110,16 +113,21 @@ class PodView:
     owner_uid: str | None = None
     managed: bool = True
     finalizers: tuple[str, ...] = ()
+    released: bool = False
+    """Whether nothing more is wanted of it: the operator has taken its finalizer off."""
     paused: bool = False
     """Whether its recorder is told to leave out what comes."""
     users: tuple[str, ...] | None = None
-    """Whom its recorder is told to record, empty for everyone; None in a Pod that an older operator made."""
+    """Whom its recorder is told to record, empty for everyone; None where nothing says so."""
+    choice_lost: bool = False
+    """Whether nothing says so although its control volume holds that: not in a Pod that an older operator made."""
     can_be_told_to_stop: bool = False
     """Whether its control volume holds that, too: not in a Pod that an older operator made."""
     told_to_stop: bool = False
     told_to_stop_at: datetime | None = None
     deleted_at: datetime | None = None
     """When its grace period is over; None while nobody has deleted it."""
+    created_at: datetime | None = None
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -146,7 +154,7 @@ class PodView:
     def from_resource(cls, pod: dict[str, Any]) -> Self:
         """Read the Pod dict `pod`."""
         meta, status = pod["metadata"], pod.get("status", {})
-        annotations = meta.get("annotations") or {}
+        annotations, labels = meta.get("annotations") or {}, meta.get("labels") or {}
         conditions = {c["type"]: c for c in status.get("conditions") or []}
         scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
         container: dict[str, Any] = next(
@@ -162,14 +170,17 @@ class PodView:
             uid=meta["uid"],
             resource_version=meta.get("resourceVersion", ""),
             owner_uid=_owner_uid(meta),
-            managed=(meta.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
+            managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
             finalizers=tuple(meta.get("finalizers") or ()),
+            released=labels.get(RELEASED_LABEL) == "true",
             paused=annotations.get(PAUSE_ANNOTATION) == "true",
             users=_users(annotations.get(USERS_ANNOTATION)),
+            choice_lost=not annotations.get(USERS_ANNOTATION) and USERS_FILE in _control_files(pod),
             can_be_told_to_stop=STOP_ANNOTATION in annotations,
             told_to_stop=annotations.get(STOP_ANNOTATION) == "true",
             told_to_stop_at=_time_if_any(annotations.get(STOP_SINCE_ANNOTATION)),
             deleted_at=parse_time(meta.get("deletionTimestamp")),
+            created_at=parse_time(meta.get("creationTimestamp")),
             phase=status.get("phase") or "Pending",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
@@ -320,4 +331,11 @@ def _owner_uid(meta: dict[str, Any]) -> str | None:
 
 
 def _users(annotation: str | None) -> tuple[str, ...] | None:
-    return None if annotation is None else tuple(user for user in annotation.split(",") if user)
+    return tuple(user for user in annotation.split(",") if user) if annotation else None
+
+
+def _control_files(pod: Mapping[str, Any]) -> set[str]:
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    return {
+        item["path"] for volume in volumes for item in (volume.get("downwardAPI") or {}).get("items") or []
+    }

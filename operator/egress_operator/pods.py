@@ -14,6 +14,7 @@ from egress_api.constants import (
     APP_LABEL,
     ATTEMPT_LABEL,
     CONTROL_DIR,
+    EVERYONE,
     KIND,
     KUEUE_QUEUE_LABEL,
     LAYOUT_LABEL,
@@ -43,11 +44,13 @@ from egress_api.folder import task_folder
 from egress_api.media import Layout
 from egress_api.names import pod_name
 from egress_api.pattern import render_pattern
+from egress_api.placement import Place
 from egress_api.recorder import UPLOAD_PATIENCE_SECONDS, RecorderConfig, StoreConfig
 from egress_api.task import EgressTask
 from egress_operator.placement import node_selector, region_of, tolerations
 from egress_operator.presets import resources_for
 from egress_operator.settings import RecorderSettings, Settings
+from egress_operator.task_spans import told_to_recorder
 
 USER_ID: Final = 10001
 """Of the recorder's image: a number, so that the kubelet can see that it isn't root."""
@@ -72,14 +75,15 @@ def image_of(layout: Layout, settings: Settings) -> str:
 
 def store_folder(task: EgressTask, settings: Settings) -> str:
     """Return the URL of the task's folder in the store, ending with a slash."""
+    store = settings.store.of(task.spec.app_id)
     folder = task_folder(
-        settings.store.folder,
+        store.folder,
         app_id=task.spec.app_id,
         task_id=task.metadata.name,
         region=region_of(task.spec.placement, default=settings.region),
         namespace=task.metadata.namespace,
     )
-    return f"{settings.store.url.rstrip('/')}/{folder}/"
+    return f"{store.url.rstrip('/')}/{folder}/"
 
 
 def recorder_config(
@@ -114,6 +118,7 @@ def recorder_config(
         url=spec.url,
         web_gl=spec.web_gl,
         start=spec.start,
+        placement=Place.of(spec.placement),
         page_rules=settings.pages.of(spec.app_id),
         require_sandbox=settings.recorder.web.require_sandbox,
         format=spec.format,
@@ -123,7 +128,7 @@ def recorder_config(
         audio=spec.audio,
         frozen_picture=spec.frozen_picture,
         source=settings.sources.of(spec.app_id) if spec.layout is Layout.FLAT else None,
-        store=StoreConfig(url=store_folder(task, settings), options=settings.store.options),
+        store=_store_config(task, settings),
         token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref and not finish_only else None,
         max_duration_seconds=spec.limits.max_duration_seconds,
         idle_timeout_seconds=spec.limits.idle_timeout_seconds,
@@ -134,6 +139,17 @@ def recorder_config(
         control_dir=CONTROL_DIR,
         spool_bytes=quantity_bytes(settings.recorder.spool_size),
         finalize_seconds=settings.recorder.grace_seconds,
+        tracing=told_to_recorder(meta, attempt, rules=settings.tracing),
+    )
+
+
+def _store_config(task: EgressTask, settings: Settings) -> StoreConfig:
+    store = settings.store.of(task.spec.app_id)
+    return StoreConfig(
+        url=store_folder(task, settings),
+        options=store.options,
+        storage_class=store.storage_class or None,
+        tags=store.tags or None,
     )
 
 
@@ -163,7 +179,7 @@ def wishes(
     """
     told = {} if paused is None else {PAUSE_ANNOTATION: "true" if paused else "false"}
     if users is not None:
-        told |= {USERS_ANNOTATION: ",".join(users)}
+        told |= {USERS_ANNOTATION: ",".join(users) or EVERYONE}
     if stop_since is not None:
         told |= {STOP_ANNOTATION: "true", STOP_SINCE_ANNOTATION: stop_since.isoformat()}
     return told
@@ -217,7 +233,8 @@ def build_pod(
                     {
                         "name": RECORDER_CONFIG_ENV,
                         "value": config.model_dump_json(by_alias=True, exclude_none=True),
-                    }
+                    },
+                    *(settings.tracing.recorder_env if config.tracing is not None else []),
                 ],
                 "ports": [{"name": "http", "containerPort": RECORDER_PORT}],
                 "resources": resources_for(
@@ -361,7 +378,7 @@ def _volumes(
     if token is not None and with_token:
         items = [{"key": token.key, "path": TOKEN_KEY}]
         mount_secret("token", TOKEN_DIR, {"secretName": token.name, "items": items})
-    store = settings.store
+    store = settings.store.of(task.spec.app_id)
     if store.credentials_secret:
         mount_secret("store-credentials", STORE_CREDENTIALS_DIR, {"secretName": store.credentials_secret})
     if store.volume_claim:

@@ -1,9 +1,10 @@
 """Whether the operator does its work, for the kubelet: /healthz, /readyz, /metrics on a server of its own.
 
 /healthz fails, so that the kubelet starts the operator anew, when a watch has gone silent (a resync found an
-object that its watch did not tell of for too long) or when the queue is stuck: a key worked on for too long,
-or keys that wait while none is finished. It does not fail because the API server is away or slow: a restart
-would not bring that back.
+object that its watch did not tell of for too long), when the queue is stuck (a key worked on for too long, or keys
+that wait while none is finished) or when a run that was to end does not. It does not fail because the API server is
+away or slow: a restart would not bring that back. Nor while the operator begins anew: the server and what was counted
+outlive that.
 """
 
 from collections.abc import Callable
@@ -73,6 +74,58 @@ class WatchHealth:
         return bool(self._missed)
 
 
+class Health:
+    """How the operator is: of the run that goes on, or why none does just now.
+
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._watch: WatchHealth | None = None
+        self._stuck_seconds: Callable[[], float] = lambda: 0.0
+        self._since = clock()
+        self._why = "no full look at the cluster has succeeded yet"
+
+    def begin(self, watch: WatchHealth, *, stuck_seconds: Callable[[], float]) -> None:
+        """A run begins.
+
+        Args:
+            watch: what the watches owe.
+            stuck_seconds: for how long the queue has brought nothing to an end.
+        """
+        self._watch, self._stuck_seconds = watch, stuck_seconds
+
+    def end(self, why: str) -> None:
+        """A run has ended, and another is to begin.
+
+        Args:
+            why: a sentence.
+        """
+        if self._watch is not None:
+            self._since = self._clock()
+        self._watch, self._stuck_seconds, self._why = None, lambda: 0.0, why
+
+    def problems(self) -> list[str]:
+        """Return what a restart would mend, in sentences; empty when all is well."""
+        found: list[str] = []
+        silent, stuck = self._watch.silent_seconds if self._watch else 0.0, self._stuck_seconds()
+        if silent > SILENT_SECONDS:
+            found.append(f"a watch has been silent for {silent:.0f} s about an object that a list shows")
+        if stuck > STUCK_SECONDS:
+            found.append(f"the work queue has been stuck for {stuck:.0f} s")
+        idle = self._clock() - self._since if self._watch is None else 0.0
+        if idle > STUCK_SECONDS:
+            found.append(f"the operator has been about to end or to begin anew for {idle:.0f} s")
+        return found
+
+    @property
+    def not_ready(self) -> str:
+        """Why the operator is not at work, in a sentence; empty when it is."""
+        return "" if self._watch is not None and self._watch.ready else self._why
+
+
 class ProbeServer:
     """The HTTP server of the probes. An async context manager."""
 
@@ -80,8 +133,7 @@ class ProbeServer:
         self,
         *,
         port: int,
-        watch: WatchHealth,
-        stuck_seconds: Callable[[], float],
+        health: Health,
         metrics: Metrics,
         host: str | None = None,
     ) -> None:
@@ -89,15 +141,13 @@ class ProbeServer:
 
         Args:
             port: 0 takes a free one.
-            watch: what the watches owe.
-            stuck_seconds: for how long the queue has brought nothing to an end.
+            health: what the probes tell.
             metrics: shown at /metrics.
             host: the address to listen on; None is all, of both families.
         """
         self._host = host
         self._port = port
-        self._watch = watch
-        self._stuck_seconds = stuck_seconds
+        self._health = health
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
 
@@ -126,24 +176,13 @@ class ProbeServer:
             raise RuntimeError("the probe server has not been started")
         return int(self._runner.addresses[0][1])
 
-    def problems(self) -> list[str]:
-        """Return what is wrong, in sentences; empty when all is well."""
-        found: list[str] = []
-        silent, stuck = self._watch.silent_seconds, self._stuck_seconds()
-        if silent > SILENT_SECONDS:
-            found.append(f"a watch has been silent for {silent:.0f} s about an object that a list shows")
-        if stuck > STUCK_SECONDS:
-            found.append(f"the work queue has been stuck for {stuck:.0f} s")
-        return found
-
     async def _healthz(self, _: web.Request) -> web.Response:
-        problems = self.problems()
+        problems = self._health.problems()
         return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if self._watch.ready:
-            return web.Response(text="ok")
-        return web.Response(text="no full look at the cluster has succeeded yet", status=503)
+        why = self._health.not_ready
+        return web.Response(text=why or "ok", status=503 if why else 200)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         body = generate_latest(self._metrics.registry)

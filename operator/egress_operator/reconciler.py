@@ -34,7 +34,7 @@ from egress_operator.decision import (
 )
 from egress_operator.draft import Draft, status_patch
 from egress_operator.errors import ApiError, ConflictError, RefusedError
-from egress_operator.events import events_of, worth_an_event
+from egress_operator.events import events_of, worth_a_line
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
 from egress_operator.mounts import mount_problem
@@ -43,7 +43,10 @@ from egress_operator.pod_state import Blocked, PodView
 from egress_operator.pods import build_pod, wishes
 from egress_operator.refusals import refusal_of
 from egress_operator.settings import Settings
+from egress_operator.sweep import Sweep
+from egress_operator.task_traces import TaskTraces
 from egress_operator.turns import Turns
+from egress_operator.watched import Watched
 from egress_operator.webhooks.notices import Notices
 
 ROUNDS: Final = 4
@@ -115,8 +118,28 @@ class Reconciler:
         metrics: Metrics,
         clock: Callable[[], datetime],
         notices: Notices | None = None,
+        watched: Watched | None = None,
+        sweep: Sweep | None = None,
+        traces: TaskTraces | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            cluster: where tasks and Pods are.
+            settings: the operator's.
+            live: the recorders' own reports.
+            turns: who may begin.
+            metrics: counts looks and changes.
+            clock: the wall clock.
+            notices: has webhooks sent; None sends none.
+            watched: what needs no asking; None asks each time.
+            sweep: deletes ended Pods together; None deletes each at once.
+            traces: tells what happened as spans; None tells none.
+        """
+        self._traces = traces
         self._notices = notices
+        self._watched = watched or Watched(most=0)
+        self._sweep = sweep
         self._cluster = cluster
         self._settings = settings
         self._live = live
@@ -138,14 +161,19 @@ class Reconciler:
                 except _PodRefusedError as refused:
                     refusal = refused.refusal
                 except ConflictError as conflict:
+                    self._watched.doubt(key)
                     logger.debug("Was overtaken", task=key.name, namespace=key.namespace, error=str(conflict))
+                except ApiError:
+                    self._watched.doubt(key)  # it may have been carried out
+                    raise
                 else:
+                    self._watched.trust(key)
                     self._metrics.reconciles.labels("done").inc()
                     return again
         raise ConflictError(f"task {key.namespace}/{key.name} was overtaken {ROUNDS} times", status=409)
 
     async def _look(self, key: TaskKey, refusal: Refusal | None) -> float | None:
-        raw = await self._cluster.task(*key)
+        raw = await self._watched.task(self._cluster, key)
         if raw is None:
             self._live.drop(key)
             if self._notices is not None:
@@ -161,11 +189,16 @@ class Reconciler:
         seen = await self._observe(key, raw, task, refusal)
         decision = decide(task, seen.pod, now=self._clock(), settings=self._settings, facts=seen.facts)
         try:
-            await self._write(raw, task.metadata, decision.status)
+            old = task.status if raw.get("status") else None
+            await self._write(raw, task.metadata, old, decision.status)
         except RefusedError:
             self._turns.stuck(raw)  # what failed otherwise is looked at again, and may have been written
             raise
         self._turns.wrote(key, decision.status)
+        if decision.nothing_left:
+            self._turns.left(key, uid=task.metadata.uid)
+        if self._traces is not None:
+            self._traces.changed(task, decision.status, pod=seen.pod)
         for action in decision.actions:
             await self._act(task.model_copy(update={"status": decision.status}), action)
         after = decision.requeue_after
@@ -175,10 +208,11 @@ class Reconciler:
         self, key: TaskKey, raw: dict[str, Any], task: EgressTask, refusal: Refusal | None
     ) -> _Seen:
         attempt = task.status.attempt or 1
-        pod = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt))
-        previous = None
+        pod = previous = None
+        if not self._watched.is_new(key):
+            pod = await self._pod(key, attempt)
         if pod is None and attempt > 1:
-            previous = await self._cluster.pod(key.namespace, pod_name(key.name, attempt=attempt - 1))
+            previous = await self._pod(key, attempt - 1)
         turn = self._turns.ask(raw, task)
         facts = Facts(previous=previous, refusal=refusal, turn=turn)
         if pod is not None:
@@ -188,6 +222,9 @@ class Reconciler:
         elif _can_tell(task, pod):
             facts = self._ask(key, task, pod, facts)
         return _Seen(raw=raw, task=task, pod=pod, facts=facts)
+
+    async def _pod(self, key: TaskKey, attempt: int) -> PodView | None:
+        return await self._watched.pod(self._cluster, key, pod_name(key.name, attempt=attempt))
 
     def _ask(self, key: TaskKey, task: EgressTask, pod: PodView, facts: Facts) -> Facts:
         live = self._live.latest(key, pod)
@@ -211,8 +248,9 @@ class Reconciler:
             logger.warning("Events can't be read", pod=pod.name, namespace=pod.namespace, error=str(error))
             return None
 
-    async def _write(self, raw: dict[str, Any], metadata: Metadata, status: EgressTaskStatus) -> None:
-        old = EgressTaskStatus.model_validate(raw["status"]) if raw.get("status") else None
+    async def _write(
+        self, raw: dict[str, Any], metadata: Metadata, old: EgressTaskStatus | None, status: EgressTaskStatus
+    ) -> None:
         if self._notices is not None:
             status = self._notices.updated(raw, old, status)
         answer = await self._write_changes(old, metadata, status)
@@ -222,14 +260,13 @@ class Reconciler:
     async def _write_changes(
         self, old: EgressTaskStatus | None, metadata: Metadata, status: EgressTaskStatus
     ) -> dict[str, Any] | None:
-        patch = status_patch(old, status)
-        nothing_known = old is None and status == EgressTaskStatus()
-        if nothing_known or not patch:
+        if status == (old or EgressTaskStatus()) or not (patch := status_patch(old, status)):
             return None
         answer = await self._cluster.write_status(
             metadata.namespace, metadata.name, patch, resource_version=metadata.resource_version
         )
-        if worth_an_event(old, status):
+        self._watched.saw_task(answer)
+        if worth_a_line(old, status):
             self._log(metadata, old, status)
         for event in events_of(metadata, old, status, now=self._clock()):
             try:
@@ -263,9 +300,15 @@ class Reconciler:
                 await self._create(task, action)
             case TellPod(pod=pod, paused=paused, users=users, stop_since=since):
                 told = wishes(paused=paused, users=users, stop_since=since)
-                await self._cluster.annotate_pod(pod, told)
+                changed = await self._cluster.annotate_pod(pod, told)
+                if changed is not None:
+                    self._watched.saw_pod(changed)
             case ReleasePod(pod=pod):
                 await self._cluster.release_pod(pod)
+            case DeletePod(pod=pod) if (
+                self._sweep is not None and pod.finished and (pod.held or pod.released)
+            ):
+                self._sweep.due(pod.namespace)  # it has been released just now, or before
             case DeletePod(pod=pod, grace_seconds=grace):
                 await self._cluster.delete_pod(pod, grace_seconds=grace)
             case DeleteTask():
@@ -279,14 +322,17 @@ class Reconciler:
 
     async def _create(self, task: EgressTask, wanted: CreatePod) -> None:
         pod = build_pod(task, attempt=wanted.attempt, finish_only=wanted.finish_only, settings=self._settings)
+        began = self._clock()
         try:
-            await self._cluster.create_pod(pod)
+            self._watched.saw_pod(await self._cluster.create_pod(pod))
         except ApiError as error:
             refusal = refusal_of(error)
             if refusal is None:
                 raise
             raise _PodRefusedError(refusal) from error
         self._metrics.pods_created.inc()
+        if self._traces is not None:
+            self._traces.created(task.metadata, wanted.attempt, began=began)
 
     async def _orphans(self, key: TaskKey) -> float | None:
         waits: list[float] = []
@@ -303,18 +349,21 @@ class Reconciler:
     async def _invalid(self, raw: dict[str, Any], error: ValidationError) -> None:
         """End a task that another version's schema let through and this one's models don't."""
         metadata = Metadata.model_validate(raw["metadata"])
-        status: EgressTaskStatus | None = None
+        old = status = None
         with contextlib.suppress(ValidationError):
             status = EgressTaskStatus.model_validate(raw.get("status") or {})
+            old = status if raw.get("status") else None
         fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
         if status is None or status.state.terminal or status.attempt > 0:
             # A recorder may be running: an operator of another version never ends it.
             logger.error("Task can't be read", task=metadata.name, namespace=metadata.namespace, error=fields)
             if status is not None:
-                await self._write(raw, metadata, status)  # how its end was told, if that is still to be noted
+                await self._write(
+                    raw, metadata, old, status
+                )  # how its end was told, if that is still to be noted
             return
         draft = Draft(status, now=self._clock(), generation=metadata.generation)
         draft.begin(source=None)
         message = f"the task does not fit this operator's version: {fields}"
         draft.finish(State.FAILED, Reason.INVALID_SPEC, message, uploaded=False)
-        await self._write(raw, metadata, draft.status)
+        await self._write(raw, metadata, old, draft.status)

@@ -95,6 +95,9 @@ class _Release:
                 if pod.held:
                     self.held.add(f"{pod.namespace}/{pod.name}")
                     await self._pod(pod, late=late)
+                elif pod.released and not pod.deleting:
+                    # The operator would have it gone within seconds; it may have fewer.
+                    await self.cluster.delete_pod(pod, grace_seconds=0)
         if self.held:
             self._since.pop(("", "tasks"), None)
             return False

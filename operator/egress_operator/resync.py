@@ -26,7 +26,9 @@ from egress_operator.places import Entry
 from egress_operator.pod_state import PodView, parse_time
 from egress_operator.probes import SILENT_SECONDS, WatchHealth
 from egress_operator.settings import Settings
+from egress_operator.sweep import Sweep
 from egress_operator.turns import Turns
+from egress_operator.watched import Watched
 from egress_operator.webhooks.outbox import owed
 from egress_operator.workqueue import WorkQueue
 
@@ -82,6 +84,8 @@ class Resync:
         queue: WorkQueue[TaskKey],
         watch: WatchHealth,
         turns: Turns,
+        watched: Watched,
+        sweep: Sweep,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
@@ -90,6 +94,8 @@ class Resync:
         self._queue = queue
         self._watch = watch
         self._turns = turns
+        self._watched = watched
+        self._sweep = sweep
         self._metrics = metrics
         self._clock = clock
         self._closed = asyncio.Event()
@@ -118,6 +124,8 @@ class Resync:
         Raises:
             ApiError: when a list can't be read.
         """
+        # It is for what a watch has not told: nothing of what it has told may answer for it.
+        self._watched.clear()
         for namespace in self._settings.namespaces:
             await self._namespace(namespace)
         self._watch.resynced()
@@ -147,6 +155,9 @@ class Resync:
 
     async def _pod(self, raw: dict[str, Any], tasks: dict[str, _Listed]) -> None:
         pod = PodView.from_resource(raw)
+        if pod.released and pod.finished:
+            self._sweep.due(pod.namespace)
+            return
         labels = raw["metadata"]["labels"]
         name, number = labels.get(TASK_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
         if not name or not number.isdecimal():

@@ -16,12 +16,13 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from egress_api.app_rules import AppPageRules
-from egress_api.folder import FolderTemplate
 from egress_api.recorder import SourceConfig
 from egress_operator.errors import SettingsError
 from egress_operator.placement import PlacementSettings
 from egress_operator.presets import Preset, Resources
 from egress_operator.queue_settings import QueueSettings
+from egress_operator.store_settings import StoreSettings
+from egress_operator.trace_settings import OperatorTracing
 from egress_operator.webhooks.settings import WebhookSettings
 
 CONFIG_ENV: Final = "EGRESS_OPERATOR_CONFIG"
@@ -35,32 +36,6 @@ class _Part(BaseModel):
     """A frozen camelCase group of settings in which an unknown key is an error."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
-
-
-class StoreSettings(_Part):
-    """Where recordings go."""
-
-    url: str = Field(
-        pattern=r"^(s3|gs|az|file)://\S+$",
-        description="Bucket (and prefix) for all recordings: s3://, gs://, az:// or file:///path.",
-    )
-    folder: FolderTemplate = Field(
-        "{app_id}/{task_id}",
-        description="Folder of a task below the URL; {app_id}, {task_id}, {region} and {namespace} are filled in. "
-        "It must contain {task_id}, so that recordings never collide.",
-    )
-    options: dict[str, str] = Field(
-        default_factory=dict,
-        description="Options of the store that are no secret, named as in obstore: endpoint, region, allow_http …",
-    )
-    credentials_secret: str = Field(
-        "",
-        description="Secret in the tasks' namespace whose keys are obstore's names of secret options "
-        "(aws_access_key_id, aws_secret_access_key …); empty where the node or the service account gives access.",
-    )
-    volume_claim: str = Field(
-        "", description="With file://: the PersistentVolumeClaim that is mounted at the URL's path."
-    )
 
 
 class SourcesSettings(_Part):
@@ -234,6 +209,9 @@ class Settings(BaseSettings):
     )
     placement: PlacementSettings = Field(
         default_factory=PlacementSettings, description="What tasks may ask for in spec.placement."
+    )
+    tracing: OperatorTracing = Field(
+        default_factory=OperatorTracing, description="Where traces go, the recorders' too."
     )
     image_pull_patience_seconds: int = Field(
         60, ge=0, description="Seconds for which an image that can't be pulled is waited for, then FAILED."

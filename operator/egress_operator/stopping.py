@@ -20,6 +20,9 @@ UNANSWERED_SECONDS: Final = 60.0
 HEEDING_SECONDS: Final = 30.0
 """Within which one that was told has begun to end: a kubelet needs less than one, and a minute at worst only where
 it has missed the change."""
+TELL_SECONDS: Final = 1.0
+"""A recorder that ends within it goes from PROCESSING to its end: the wish stands in `spec.stop`, that it was passed on
+stands on the Pod, and over REST the task says STOPPING from the stop's answer on."""
 _CHECK_SECONDS: Final = 10.0
 _STILL_RECORDS: Final = frozenset({RecorderPhase.STARTING, RecorderPhase.RECORDING})
 
@@ -38,10 +41,27 @@ def stop_recorder(look: Look, pod: PodView, *, live: LiveReport | None) -> Decis
         look.draft.state(State.STOPPING, Reason.STOPPING, ENDING)
         look.delete(pod)
         return look.wait(look.look_again(pod))
-    look.draft.state(State.STOPPING, Reason.STOPPING, stopping_sentence(look.status))
     if not pod.told_to_stop:
         look.actions.append(TellPod(pod=pod, stop_since=look.now))
+    left = _seconds_to_tell(look, pod)
+    if left > 0:
+        # Whatever else is news is written with the end, or with STOPPING.
+        return Decision(status=look.task.status, actions=tuple(look.actions), requeue_after=left)
+    look.draft.state(State.STOPPING, Reason.STOPPING, stopping_sentence(look.status))
     return look.wait(_CHECK_SECONDS)
+
+
+def _seconds_to_tell(look: Look, pod: PodView) -> float:
+    """Return for how long STOPPING is not written yet: one that ends at once is not written down twice."""
+    if look.task.status.state is not State.PROCESSING:
+        return 0.0
+    if not pod.told_to_stop:
+        return TELL_SECONDS
+    if pod.told_to_stop_at is None:
+        return 0.0
+    told = (look.now - pod.told_to_stop_at).total_seconds()
+    # A clock that was put back would make it longer.
+    return TELL_SECONDS - told if told >= 0 else 0.0
 
 
 def _does_not_heed(look: Look, pod: PodView, live: LiveReport | None) -> bool:

@@ -9,17 +9,18 @@ at the task, which every failure brings, or the next list frees it. Without a li
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
 
+from egress_api.bucket import Bucket
 from egress_api.states import WAITS_FOR_A_PLACE, Reason, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import EgressTask
-from egress_operator.bucket import Bucket
 from egress_operator.decision import Turn
 from egress_operator.keys import TaskKey
+from egress_operator.look import seconds_to_timeout
 from egress_operator.metrics import Metrics
 from egress_operator.places import Book, Entry
 from egress_operator.pod_state import parse_time
@@ -60,6 +61,8 @@ class Turns:
         self._positions = Positions(self._book)
         self._bucket = Bucket(per_second=limits.starts_per_second, burst=limits.starts_burst)
         self._unlisted = set(namespaces)
+        self._left: dict[TaskKey, str] = {}
+        """UIDs of tasks that somebody's finalizer alone keeps: their status goes on to say that they have an attempt."""
         self._early: set[TaskKey] = set()
         self._told: dict[TaskKey, tuple[Standing, float]] = {}
         self._to_tell: set[TaskKey] = set()
@@ -75,7 +78,7 @@ class Turns:
         if not self._limits.limited:
             return
         entry = None if gone else Entry.of(raw)
-        if entry is not None:
+        if entry is not None and not self._has_left(entry):
             self._book.learn(entry)
         else:
             meta = raw["metadata"]
@@ -96,7 +99,8 @@ class Turns:
         """
         if not self._limits.limited:
             return
-        self._book.reconcile(namespace, filter(None, entries), since=since)
+        there = (entry for entry in entries if entry is not None and not self._has_left(entry))
+        self._book.reconcile(namespace, there, since=since)
         self._unlisted.discard(namespace)
         if self._open:
             self._give_out()
@@ -106,6 +110,7 @@ class Turns:
     def drop(self, key: TaskKey) -> None:
         """Cross out a task that is gone or has ended, or that has to ask anew."""
         if self._limits.limited:
+            self._left.pop(key, None)
             self._book.forget(key)
             self._told.pop(key, None)
             self._to_tell.discard(key)
@@ -116,6 +121,12 @@ class Turns:
         entry = Entry.of(raw)
         if entry is not None and not entry.holds:
             self.drop(entry.key)
+
+    def left(self, key: TaskKey, *, uid: str) -> None:
+        """Cross out a task that is being deleted and of which nothing runs, for as long as it is still there."""
+        if self._limits.limited:
+            self.drop(key)
+            self._left[key] = uid
 
     def wrote(self, key: TaskKey, status: EgressTaskStatus) -> None:
         """Take in a status that has just been written: an end frees a place before any watch tells."""
@@ -183,7 +194,7 @@ class Turns:
         known = self._book.entry(TaskKey(meta["namespace"], meta["name"]))
         if known is not None and known.holds:
             return None
-        return max((created + timedelta(seconds=limit) - self._clock()).total_seconds(), 0.0)
+        return max(seconds_to_timeout(created, limit=limit, now=self._clock()), 0.0)
 
     # What goes on by itself.
 
@@ -228,11 +239,14 @@ class Turns:
     def _open(self) -> bool:
         return not self._unlisted and not self._closed.is_set()
 
+    def _has_left(self, entry: Entry) -> bool:
+        return self._left.get(entry.key) == entry.uid
+
     def _give_out(self) -> None:
         while self._open and (entry := self._book.next()) is not None:
-            now = self._monotonic()
-            if not self._bucket.take(now):
-                self._wait_for_token(self._bucket.seconds_to_next(now))
+            missing = self._bucket.take(self._monotonic())
+            if missing:
+                self._wait_for_token(missing)
                 return
             self._book.grant(entry.key)
             self._metrics.places_granted.inc()

@@ -37,7 +37,7 @@ class WorkQueue(Generic[Key]):
     def add(self, key: Key, *, first: bool = False) -> None:
         """Have `key` worked on as soon as a worker is free; `first` before all that wait, unless it waits already."""
         self._cancel_timer(key)
-        if key in self._waiting_since:
+        if key in self._waiting_since or self._closed:
             return
         self._waiting_since[key] = self._loop.time()
         if key not in self._busy_since:
@@ -147,8 +147,9 @@ class WorkQueue(Generic[Key]):
                 self.done(key)
 
     def close(self) -> None:
-        """Give out no more keys: workers end with the key they are at."""
+        """Forget all keys, and give out no more: workers end with the key they are at."""
         self._closed = True
+        self._waiting_since.clear()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

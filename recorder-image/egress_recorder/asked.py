@@ -19,4 +19,5 @@ def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
         format=config.format,
         video=config.video,
         audio=config.audio,
+        placement=config.placement,
     )

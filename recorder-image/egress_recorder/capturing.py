@@ -9,6 +9,7 @@ import errno
 from typing import Final
 
 from egress_api.constants import PAUSE_FILE
+from egress_api.results import Outcome
 from egress_api.states import Reason
 from egress_recorder import backoff
 from egress_recorder.capture.errors import EndReason
@@ -109,6 +110,8 @@ class Capturing:
         end = gone.ending or meaning_of(
             gone.code, last_word=gone.last_word, hung=gone.hung, by_predecessor=by_predecessor
         )
+        unwanted = isinstance(end, Broken) or end.outcome is Outcome.FAILED
+        capture.spans.gone(error=end.reason if unwanted else "")
         if isinstance(end, Broken) and end.reason is EndReason.IDENTITY_TAKEN:
             self._thrown_out += 1
         return end

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from egress_api.recorder import RecorderConfig
+from egress_api.tracing.spans import NO_SPAN, OpenSpan
 from egress_recorder.clock import Clock
 from egress_recorder.live import Live
 from egress_recorder.settings import Settings
@@ -21,6 +22,8 @@ class Context:
     live: Live
     stop: StopSignal
     log: FilteringBoundLogger
+    span: OpenSpan = NO_SPAN
+    """The attempt's, for others below it."""
 
     def beat(self) -> float:
         """Note that the flow moves, for /healthz; return monotonic seconds."""

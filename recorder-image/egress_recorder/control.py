@@ -62,10 +62,12 @@ class Users:
         self._last = begin
 
     def read(self) -> tuple[str, ...]:
-        """Return whom to record, empty for everyone; as before where the file can't be read."""
+        """Return whom to record, empty for everyone (EVERYONE in the file); as before where the file says nothing."""
         if self._path is not None:
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                self._last = tuple(user for user in self._path.read_text().strip().split(",") if user)
+                # An annotation that something has taken away leaves an empty file: no reason to record everyone.
+                if said := self._path.read_text().strip():
+                    self._last = tuple(user for user in said.split(",") if user)
         return self._last
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from egress_api.results import Outcome
 from egress_api.states import Reason
+from egress_api.tracing.spans import OpenSpan
 from egress_recorder import backoff
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending, end_of
@@ -49,6 +50,15 @@ class Finalizing:
         if ending.fenced:
             uploading.cancel()
             return ending, False
+        span = self._context.span.below("egress.finalize")
+        try:
+            return await self._finish(ending, uploading=uploading, span=span)
+        finally:
+            span.end()
+
+    async def _finish(
+        self, ending: Ending, *, uploading: asyncio.Task[None], span: OpenSpan
+    ) -> tuple[Ending, bool]:
         self._uploader.hurry()
         margin = min(_MARGIN_SECONDS, self._config.finalize_seconds * _MARGIN_SHARE)
         while self._recording.pending and self._may_upload(margin):
@@ -63,7 +73,11 @@ class Finalizing:
         lost = self._recording.give_up_pending()
         if lost:
             ending = self._incomplete(ending, waiting=waiting, lost=lost)
+        closing = span.below(
+            "egress.close_lists", attributes={"egress.object.name": self._recording.playlist_name}
+        )
         error = await self._close_lists(ending, margin=margin)
+        closing.end(error=error.reason if error is not None else "")
         if error is not None:
             return self._unclosed(ending, error), False
         return ending, lost == 0

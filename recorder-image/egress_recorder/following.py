@@ -38,6 +38,7 @@ from egress_recorder.pulse import Bounds, Pulse
 from egress_recorder.recording import Recording
 from egress_recorder.salvaging import OpenSegments
 from egress_recorder.spool import Spool
+from egress_recorder.tracing import CaptureSpans
 from egress_recorder.uploader import Uploader
 
 _TICK_SECONDS: Final = 0.1
@@ -97,6 +98,7 @@ class Following:
         self._told_users = told.users
         self._open = OpenSegments()
         self._looked_at_spool = 0.0
+        self.spans = CaptureSpans(context.span)
         self.joined = False
         self.recorded = False
         """Whether it has closed a segment."""
@@ -171,6 +173,7 @@ class Following:
             case Joined():
                 live.joined_at = live.joined_at or _moment(event.at)
                 self._recording.joined_at = self._recording.joined_at or live.joined_at
+                self.spans.joined(_moment(event.at))
                 self.joined = True
                 live.joined_mono = live.joined_mono or now
                 self._recording.forget_evidence()
@@ -180,6 +183,7 @@ class Following:
                 self._log.info("joined")
             case FirstFrame():
                 live.producing = True
+                self.spans.first_frame(_moment(event.at))
                 live.page.first_frame()
                 if not self._recording.paused:
                     self._recording.first_frame_at = self._recording.first_frame_at or _moment(event.at)

@@ -20,11 +20,13 @@ from egress_recorder.clock import Clock, SystemClock
 from egress_recorder.ending import Ending
 from egress_recorder.errors import ConfigurationError
 from egress_recorder.settings import Settings, load_config
+from egress_recorder.tracing import Tracing
 
 
 def main() -> None:
     """Run one attempt and exit."""
     clock = SystemClock()
+    began = clock.now()
     try:
         settings = Settings()
     except ValidationError as error:
@@ -36,10 +38,17 @@ def main() -> None:
         config = load_config()
     except ConfigurationError as error:
         structlog.get_logger().error("configuration-unusable", error=str(error))
-        say(_without_config(Ending.of_error(error), clock=clock), path=settings.termination_log)
+        say(_before_it_began(Ending.of_error(error), clock=clock), path=settings.termination_log)
         sys.exit(1)
     logs.configure(settings.log_level, task_id=config.task_id, attempt=config.attempt)
-    asyncio.run(_attempt(config, settings, clock=clock))
+    try:
+        tracing = Tracing(config, began=began)
+    except ConfigurationError as error:
+        structlog.get_logger().error("configuration-unusable", error=str(error))
+        last_words = _before_it_began(Ending.of_error(error), clock=clock, attempt=config.attempt)
+        say(last_words, path=settings.termination_log)
+        sys.exit(1)
+    asyncio.run(_attempt(config, settings, clock=clock, tracing=tracing))
 
 
 def say(summary: TerminationSummary, *, path: Path) -> None:
@@ -50,22 +59,25 @@ def say(summary: TerminationSummary, *, path: Path) -> None:
         structlog.get_logger().error("termination-message-not-written", path=str(path), error=str(error))
 
 
-async def _attempt(config: RecorderConfig, settings: Settings, *, clock: Clock) -> NoReturn:
+async def _attempt(config: RecorderConfig, settings: Settings, *, clock: Clock, tracing: Tracing) -> NoReturn:
     # Imported here: the configuration is checked before 20 MB of libraries are loaded.
     from egress_recorder.supervisor import Supervisor  # noqa: PLC0415
 
-    summary = await Supervisor(config, settings, clock=clock).run()
+    summary = await Supervisor(config, settings, clock=clock, span=tracing.span).run()
     # Within the loop: closing it gives SIGTERM back its default, and one that came then would end us without a word.
     say(summary, path=settings.termination_log)
+    tracing.span.set({"egress.reason": summary.reason})
+    tracing.span.end(error="" if summary.outcome is Outcome.STOPPED else summary.reason)
+    await tracing.close()
     sys.stderr.flush()
     # Not sys.exit: obstore's threads may still answer a loop that is gone, and abort the process when they
     # meet an interpreter that shuts down (seen: one end in five with an unreachable store, exit code 134).
     os._exit(0 if summary.outcome is Outcome.STOPPED else 1)
 
 
-def _without_config(ending: Ending, *, clock: Clock) -> TerminationSummary:
+def _before_it_began(ending: Ending, *, clock: Clock, attempt: int = 1) -> TerminationSummary:
     return TerminationSummary(
-        attempt=1,
+        attempt=attempt,
         message=ending.message,
         outcome=ending.outcome,
         reason=ending.reason,

@@ -82,6 +82,7 @@ class SegmentStore:
             write.data,
             content_type="video/mp2t",
             fact=(FACT_KEY, write.fact),
+            lasting=True,
             only_over=write.damaged if self._can_replace else None,
             create=write.damaged is None and self._can_create,
         )

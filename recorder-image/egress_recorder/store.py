@@ -152,6 +152,7 @@ class Store:
         fact: tuple[str, str] | None = None,
         only_over: Version | None = None,
         create: bool = False,
+        lasting: bool = False,
     ) -> Version:
         """Write an object in one request and return its version.
 
@@ -163,6 +164,8 @@ class Store:
             fact: a key and a value to keep beside the content, where the store can.
             only_over: write only if the object still is this version.
             create: write only if there is no such object.
+            lasting: whether it stays as it is, so that the configured storage class is for it: most classes charge an
+                object that is soon replaced for a month.
 
         Raises:
             ObjectExistsError: with `create`.
@@ -174,6 +177,8 @@ class Store:
             attributes["Cache-Control"] = cache_control
         if fact:
             attributes[fact[0]] = fact[1]
+        if lasting and self._config.storage_class:
+            attributes["Storage-Class"] = self._config.storage_class
         mode: Any = "create" if create else (only_over or "overwrite")
 
         async def write(store: Any) -> Any:
@@ -184,6 +189,7 @@ class Store:
                 mode=mode,
                 use_multipart=False,
                 attributes=cast("Any", None if self._local else attributes),
+                tags=self._config.tags,
             )
 
         conditional = create or only_over is not None

@@ -15,6 +15,7 @@ from egress_api.constants import STOP_FILE
 from egress_api.recorder import RecorderConfig
 from egress_api.results import RecorderPhase, TerminationSummary
 from egress_api.states import Reason
+from egress_api.tracing.spans import NO_SPAN, OpenSpan
 from egress_recorder import early_signals
 from egress_recorder.capturing import Capturing
 from egress_recorder.claim import claim
@@ -44,7 +45,9 @@ _CLAIM_SHARE: Final = 0.5
 class Supervisor:
     """One attempt of one task."""
 
-    def __init__(self, config: RecorderConfig, settings: Settings, *, clock: Clock) -> None:
+    def __init__(
+        self, config: RecorderConfig, settings: Settings, *, clock: Clock, span: OpenSpan = NO_SPAN
+    ) -> None:
         now = clock.monotonic()
         self._context = Context(
             config=config,
@@ -53,6 +56,7 @@ class Supervisor:
             live=Live(config=config, people=People(now=now), beat_at=now),
             stop=StopSignal(),
             log=structlog.get_logger(),
+            span=span,
         )
 
     async def run(self) -> TerminationSummary:
@@ -86,7 +90,8 @@ class Supervisor:
         context = self._context
         store = Store(context.config.store, credentials_dir=context.settings.store_credentials_dir)
         manifest = ManifestStore(store, context.config)
-        recording = await self._claim(store, manifest)
+        with context.span.below("egress.claim"):
+            recording = await self._claim(store, manifest)
         if recording is None:
             return Ending.stopped(Reason.STOP_REQUESTED, "Stopped as asked, before anything began."), True
         context.live.recording, context.live.claimed = recording, True

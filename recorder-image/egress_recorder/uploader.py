@@ -24,6 +24,7 @@ from egress_recorder.owned_object import OwnedObject
 from egress_recorder.recording import EVIDENCE, Recording, SpooledSegment, StoredSegment
 from egress_recorder.segment_store import SegmentStore, SegmentWrite
 from egress_recorder.store import Store, StoredObject
+from egress_recorder.tracing import UploadSpans
 
 _HURRIED_PAUSE: Final = 2.0
 _READ_TRIES: Final = 4
@@ -58,6 +59,7 @@ class Uploader:
         )
         self._backoff = SharedBackoff(clock=context.clock, ceiling=context.settings.upload_backoff_seconds)
         self._published, self._paused_published = recording.listed, recording.paused
+        self._spans = UploadSpans(context.span)
         self.last_error: StoreError | None = None
         """Why the newest try failed; None once one has worked."""
         self.fatal: RecorderError | None = None
@@ -129,6 +131,7 @@ class Uploader:
         self.last_error = None
 
     async def _finish(self, *, complete: bool, end: End) -> None:
+        self._spans.flush()
         await self.put_evidence()
         if self._recording.listed != self._published:
             await self._manifest.write(self._recording.manifest())
@@ -154,6 +157,7 @@ class Uploader:
     async def _upload(self, segment: SpooledSegment) -> None:
         if not self._recording.waits(segment.number):
             return
+        began = self._clock.now()
         data = await self._read(segment)
         if data is None:
             self._recording.mark_lost(segment.number)
@@ -167,6 +171,7 @@ class Uploader:
         self._recording.mark_stored(
             segment.number, StoredSegment(name=write.name, sha256=sha256, uploaded_at=self._clock.now())
         )
+        self._spans.stored(write.name, size_bytes=len(data), began=began)
         self._live.uploaded += 1
         self._live.uploaded_bytes += len(data)
         self._changed.set()
@@ -234,4 +239,5 @@ class Uploader:
             return
         self.last_error = error
         self._live.upload_failures += 1
+        self._spans.failed()
         self._log.warning("upload-failed", what=what, tries=self._backoff.tries, error=str(error))

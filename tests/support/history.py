@@ -50,11 +50,16 @@ def keep(bucket: Path, content: bytes, *, folder: str = f"demo/{TASK}") -> None:
     (place / "manifest.json").write_bytes(content)
 
 
-def empty_api_server() -> web.Application:
-    """Return an API server whose namespaces have no tasks."""
+def empty_api_server(asked: list[str]) -> web.Application:
+    """Return an API server whose namespaces have no tasks.
+
+    Args:
+        asked: gets the names of those that it is asked for.
+    """
 
     async def answer(request: web.Request) -> web.Response:
         task = re.search(r"/egresstasks/([^/]+)$", request.path)
+        asked.extend([task.group(1)] if task else [])
         details = {"name": task.group(1), "kind": "egresstasks"} if task else {}
         status = {
             "kind": "Status",

@@ -266,8 +266,8 @@ def _recording_rows() -> Iterator[Row]:
         when="stop is asked for, the Pod records",
         task=task(RECORDING, stop=True),
         pod=running(can_be_told_to_stop=True),
-        state=State.STOPPING,
-        reason="Stopping",
+        state=State.PROCESSING,
+        reason="",
         does="tell 1 to stop",
     )
     yield Row(
@@ -457,6 +457,15 @@ def _pause_rows() -> Iterator[Row]:
         reason="Recording",
     )
     yield Row(
+        when="something took from the Pod whom to record",
+        task=task(RECORDING, users=["user2"]),
+        pod=running(choice_lost=True),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to record user2",
+    )
+    yield Row(
         when="a pause is asked for while the Pod is being deleted",
         task=task(RECORDING, pause=True),
         pod=running(deleted_at=at(200)),
@@ -468,8 +477,8 @@ def _pause_rows() -> Iterator[Row]:
         task=task(paused, pause=True, stop=True),
         pod=running(paused=True, can_be_told_to_stop=True),
         facts=Facts(live=live(paused=True)),
-        state=State.STOPPING,
-        reason="Stopping",
+        state=State.PROCESSING,
+        reason="Paused",
         does="tell 1 to stop",
     )
 

@@ -51,16 +51,16 @@ def _telling_rows() -> Iterator[Row]:
         task=task(RECORDING, stop=True),
         pod=untold(),
         facts=Facts(live=report(), silent_seconds=0.0),
-        state=State.STOPPING,
-        reason="Stopping",
+        state=State.PROCESSING,
+        reason="",
         does="tell 1 to stop",
     )
     yield Row(
         when="stop is asked for while uploads fail, and the operator has just started",
         task=task(_failing(RECORDING), stop=True),
         pod=untold(),
-        state=State.STOPPING,
-        reason="Stopping",
+        state=State.PROCESSING,
+        reason="",
         does="tell 1 to stop",
     )
     yield Row(
@@ -68,8 +68,8 @@ def _telling_rows() -> Iterator[Row]:
         task=task(RECORDING, stop=True),
         pod=untold(),
         facts=Facts(live=live()),
-        state=State.STOPPING,
-        reason="Stopping",
+        state=State.PROCESSING,
+        reason="",
         does="tell 1 to stop",
     )
     yield Row(
@@ -89,6 +89,38 @@ def _telling_rows() -> Iterator[Row]:
         state=State.STOPPING,
         reason="Stopping",
         does="delete 1",
+    )
+    yield Row(
+        when="told to stop half a second ago",
+        task=task(RECORDING, stop=True),
+        pod=told(0.5),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="",
+    )
+    yield Row(
+        when="told to stop a second ago",
+        task=task(RECORDING, stop=True),
+        pod=told(1),
+        facts=Facts(live=live()),
+        state=State.STOPPING,
+        reason="Stopping",
+    )
+    yield Row(
+        when="told to stop, and the recorder has ended before that was written",
+        task=task(RECORDING, stop=True),
+        pod=ended(summary(), can_be_told_to_stop=True, told_to_stop=True, told_to_stop_at=at(99.5)),
+        state=State.STOPPED,
+        reason="StopRequested",
+        does="release 1, delete 1",
+    )
+    yield Row(
+        when="told to stop, and the clock was put back since",
+        task=task(RECORDING, stop=True),
+        pod=told(-30),
+        facts=Facts(live=live()),
+        state=State.STOPPING,
+        reason="Stopping",
     )
 
 

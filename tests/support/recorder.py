@@ -14,10 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from egress_api.constants import RECORDER_CONFIG_ENV
 from egress_api.manifest import Manifest
 from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, TerminationSummary
+from egress_recorder.clock import SystemClock
+from egress_recorder.context import Context
+from egress_recorder.live import Live
+from egress_recorder.people import People
+from egress_recorder.settings import Settings
+from egress_recorder.stop_signal import StopSignal
 
 SCRIPT = Path(__file__).with_name("scripted_capture.py")
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -46,6 +54,18 @@ def recorder_config(**changes: Any) -> RecorderConfig:
     return RecorderConfig.model_validate(given | changes)
 
 
+def recorder_context(config: RecorderConfig, **settings: Any) -> Context:
+    """Return what the recorder's parts share; keywords are of its `Settings`."""
+    return Context(
+        config=config,
+        settings=Settings(**settings),
+        clock=SystemClock(),
+        live=Live(config=config, people=People(now=0.0), beat_at=0.0),
+        stop=StopSignal(),
+        log=structlog.get_logger(),
+    )
+
+
 class RecorderProcess:
     """`python -m egress_recorder` with its own spool, store and script."""
 
@@ -57,6 +77,7 @@ class RecorderProcess:
         self.log = folder / "log"
         self.scenario = folder / "scenario.json"
         self.settings: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
         self.given = {"store": {"url": self.store.as_uri() + "/"}} | changes
         self.process: asyncio.subprocess.Process | None = None
         self.script(scenario)
@@ -76,6 +97,7 @@ class RecorderProcess:
             "EGRESS_RECORDER_STORE_CREDENTIALS_DIR": str(self.folder / "credentials"),
             "EGRESS_RECORDER_CAPTURE_COMMAND": json.dumps([sys.executable, str(SCRIPT), str(self.scenario)]),
             **{f"EGRESS_RECORDER_{name.upper()}": value for name, value in self.settings.items()},
+            **self.environment,
         }
         self.termination.unlink(missing_ok=True)
         with self.log.open("ab") as log:
@@ -154,6 +176,14 @@ class RecorderProcess:
     def listed(self) -> int:
         """Return how many segments the playlist in the store lists now."""
         return self.playlist().count("#EXTINF")
+
+    def listed_names(self) -> list[str]:
+        """Return the segments that the playlist in the store lists now."""
+        return [line for line in self.playlist().splitlines() if not line.startswith("#")]
+
+    def segments_stored(self) -> set[str]:
+        """Return the segments that are in the store, whoever lists them."""
+        return {path.name for path in self.store.glob("out_*.ts")}
 
     def capture_config(self, number: int = 0) -> dict[str, Any]:
         """Return what the capture was told at its `number`-th start."""

@@ -11,17 +11,24 @@ from support.recorder import RecorderProcess
 
 def assert_whole(recorder: RecorderProcess) -> Manifest:
     """Check that playlist, manifest and objects in the store tell the same, and that it is all there is."""
+    manifest = assert_nothing_broken(recorder)
+    names = [segment.name for segment in manifest.segments]
+    assert recorder.listed_names() == names
+    assert recorder.segments_stored() == set(names)
+    assert_gaps(manifest)
+    return manifest
+
+
+def assert_nothing_broken(recorder: RecorderProcess) -> Manifest:
+    """Check what holds wherever an outage begins: the playlist is never ahead of the manifest, nor that of the store."""
     manifest = recorder.manifest()
     assert manifest is not None
     for segment in manifest.segments:
         data = (recorder.store / segment.name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (segment.size_bytes, segment.sha256)
-    names = [line for line in recorder.playlist().splitlines() if not line.startswith("#")]
-    assert names == [segment.name for segment in manifest.segments]
+    names, listed = [segment.name for segment in manifest.segments], recorder.listed_names()
+    assert listed == names[: len(listed)]
     assert [segment.index for segment in manifest.segments] == list(range(len(names)))
-    stored = {path.name for path in recorder.store.glob("out_*.ts")}
-    assert stored == set(names)
-    assert_gaps(manifest)
     return manifest
 
 

@@ -8,14 +8,15 @@ import contextlib
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from egress_api.constants import TASK_LABEL
+from egress_api.constants import API_VERSION, KIND, TASK_LABEL, TOKEN_KEY
 from egress_cluster.deploy import CHART, demo_values, namespace_objects
-from support.e2e import Tasks, request_id
+from support.e2e import APP, Tasks, request_id
 from support.kubectl import Kubectl, cluster_program
+from support.publishers import recorder_token
 
 RELEASE = "scratch"
 
@@ -39,8 +40,13 @@ def helm(kubectl: Kubectl, *arguments: str, seconds: float = 120) -> str:
 
 
 @contextlib.contextmanager
-def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
-    """Install an operator (no gateway, no CRD: the demo's release has them), and take it away again."""
+def scratch_release(*, values: dict[str, Any], objects: Sequence[dict[str, Any]] = ()) -> Iterator[Tasks]:
+    """Install an operator (no gateway, no CRD: the demo's release has them), and take it away again.
+
+    Args:
+        values: over the demo's; `gateway` may switch one on.
+        objects: what has to be in the namespace before.
+    """
     namespace = f"scratch-{request_id()[:8]}"
     kubectl = Kubectl(namespace=namespace)
     base = {
@@ -50,6 +56,9 @@ def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
     }
     kubectl.apply(*namespace_objects(namespace))
     try:
+        if objects:
+            kubectl.run("wait", "--for=create", "serviceaccount/default", "--timeout=20s")  # else no Pod
+            kubectl.apply(*objects)
         with tempfile.TemporaryDirectory() as folder:
             files = []
             for number, layer in enumerate((demo_values(), base, values)):
@@ -63,7 +72,31 @@ def scratch_release(*, values: dict[str, Any]) -> Iterator[Tasks]:
             kubectl.run("delete", "egresstask", "--all", "--wait", "--timeout=30s", timeout_seconds=40)
             free_pods(kubectl)
         finally:
+            # A gateway may have rights and rules of the whole cluster, which don't go with the namespace.
+            with contextlib.suppress(AssertionError):
+                helm(kubectl, "uninstall", RELEASE, "--ignore-not-found", "--no-hooks", "--timeout=30s")
             kubectl.run("delete", "namespace", namespace, "--wait=false")
+
+
+def small_task(*, app: str = APP, channel: str = "nobody-here", **spec: Any) -> list[dict[str, Any]]:
+    """Return a task that records a small picture, and the Secret with its token; the task is the last."""
+    name = f"t{request_id()}"
+    token = recorder_token(channel, identity=f"recorder-{name}")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": {TOKEN_KEY: token},
+    }
+    video = {"width": 640, "height": 360, "frameRate": 15, "bitrate": 500}
+    given = {"appId": app, "channel": channel, "accessTokenSecretRef": {"name": name}, "video": video, **spec}
+    task = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name},
+        "spec": given,
+    }
+    return [secret, task]
 
 
 def free_pods(kubectl: Kubectl) -> None:

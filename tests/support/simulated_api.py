@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from egress_api.states import TERMINAL_STATES, State
-from egress_operator.cluster import JSON_PATCH, Cluster, _raise
+from egress_operator.cluster import Cluster, _raise
 from egress_operator.errors import UnavailableError
 
 RANK = {State.ENQUEUED: 0, State.PROCESSING: 1, State.STOPPING: 2} | dict.fromkeys(TERMINAL_STATES, 3)
@@ -116,11 +116,13 @@ class SimulatedApi:
         objects = self.tasks if kind == "egresstasks" else self.pods
         if method == "POST":
             return self._create(body)
+        if not name and method == "DELETE":
+            for fits in [n for n, o in self.pods.items() if _fits(o, query)]:
+                self.delete_pod(fits)
+            return 200, {}
         if not name:
             return 200, {"items": [copy.deepcopy(o) for o in objects.values() if _fits(o, query)]}
         found = objects.get(name)
-        if method == "GET" and objects is self.tasks:
-            self.status_writes_of_pass = 0
         if found is None:
             return 404, {"reason": "NotFound", "message": f'"{name}" not found'}
         match method:
@@ -128,10 +130,7 @@ class SimulatedApi:
                 return 200, copy.deepcopy(found)
             case "DELETE":
                 return self._delete(objects, name, body)
-        patch = (
-            self._write_status if sub else self._json_patch if content_type == JSON_PATCH else self._annotate
-        )
-        return patch(found, body)
+        return (self._write_status if sub else self._change_pod)(found, body)
 
     def _create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         name = body["metadata"]["name"]
@@ -175,23 +174,16 @@ class SimulatedApi:
         self._touch(task, ring=new.get("observedGeneration") != meta["generation"] and not after.terminal)
         return 200, copy.deepcopy(task)
 
-    def _json_patch(self, pod: dict[str, Any], patch: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
-        meta = pod["metadata"]
-        index = int(patch[-1]["path"].rsplit("/", 1)[1])
-        if patch[0]["value"] != meta["resourceVersion"] or meta["finalizers"][index] != patch[1]["value"]:
-            return 422, {"reason": "Invalid", "message": "the test has failed"}
-        del meta["finalizers"][index]
+    def _change_pod(self, pod: dict[str, Any], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        meta, wanted = pod["metadata"], body["metadata"]
+        if any(wanted.get(key, meta[key]) != meta[key] for key in ("uid", "resourceVersion")):
+            return 409, {"reason": "Conflict", "message": "Precondition failed"}
+        for key in ("annotations", "labels"):
+            meta[key].update(wanted.get(key, {}))
+        meta["finalizers"] = wanted.get("finalizers", meta["finalizers"])
         self._touch(pod)
         self._collect(meta["name"])
-        return 200, {}
-
-    def _annotate(self, pod: dict[str, Any], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        meta, wanted = pod["metadata"], body["metadata"]
-        if wanted["uid"] != meta["uid"]:
-            return 409, {"reason": "Conflict", "message": "Precondition failed"}
-        meta["annotations"].update(wanted["annotations"])
-        self._touch(pod)
-        return 200, {}
+        return 200, copy.deepcopy(pod)
 
     def _collect(self, name: str) -> None:
         meta = self.pods[name]["metadata"]

@@ -4,6 +4,8 @@ Every decision that it makes is checked: the same input gives the same decision,
 look at the same Pod with the written status has nothing to add.
 """
 
+import copy
+import enum
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -13,6 +15,7 @@ import pytest
 from egress_api.names import pod_name
 from egress_api.results import LiveReport
 from egress_api.task import EgressTask
+from egress_api.tracing.spans import Span
 from egress_operator import reconciler as module
 from egress_operator.decide import decide
 from egress_operator.decision import Decision, Facts
@@ -24,7 +27,10 @@ from egress_operator.orphans import let_go
 from egress_operator.pod_state import PodView
 from egress_operator.reconciler import Reconciler
 from egress_operator.settings import Settings
+from egress_operator.sweep import Sweep
+from egress_operator.task_traces import TaskTraces
 from egress_operator.turns import Turns
+from egress_operator.watched import MOST, Watched
 from egress_operator.workqueue import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, WorkQueue
 from support.operator_parts import SETTINGS
 from support.simulated_api import NAMESPACE, OperatorDied, SimulatedApi, SimulatedCluster
@@ -32,6 +38,14 @@ from support.summaries import START
 
 SETTLED_IN = 8
 """Looks after which nothing more may change while nobody else acts."""
+
+
+class Watch(enum.StrEnum):
+    """How soon the operator hears from its watches."""
+
+    PROMPT = "before each look"
+    LATE = "only after the look that an event has rung for"
+    NONE = "never: it has to ask each time"
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -83,7 +97,12 @@ class NoLive:
 class SimulatedOperator:
     """One task, one API server, and an operator that may die."""
 
-    def __init__(self, *, name: str = "task", settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self, *, name: str = "task", settings: Settings = SETTINGS, watch: Watch = Watch.PROMPT
+    ) -> None:
+        self.watch = watch
+        self.spans: list[Span] = []
+        """What it has exported, of all its lives, where its settings switch tracing on."""
         self.now = START
         self.api = SimulatedApi(lambda: self.now)
         self.cluster = SimulatedCluster(self.api)
@@ -109,13 +128,21 @@ class SimulatedOperator:
             clock=lambda: self.now,
             monotonic=self._seconds,
         )
+        self._watched = Watched(most=0 if self.watch is Watch.NONE else MOST)
+        self._told: dict[str, dict[str, Any]] = {}
+        self._sweep = Sweep(self.cluster)
         self.reconciler = Reconciler(
             cluster=self.cluster,
+            watched=self._watched,
+            sweep=self._sweep,
             settings=self.settings,
             live=self.live,
             turns=turns,
             metrics=metrics,
             clock=lambda: self.now,
+            traces=TaskTraces(self.spans.append, rules=self.settings.tracing, clock=lambda: self.now)
+            if self.settings.tracing.on
+            else None,
         )
 
     def _seconds(self) -> float:
@@ -139,11 +166,14 @@ class SimulatedOperator:
     def look(self) -> None:
         """Do what a worker of the queue does with a key."""
         self.seen = self.api.rings
+        if self.watch is Watch.PROMPT:
+            self._tell()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "decide", checked_decide)
+            patch.setattr(module, "decide", self._decide)
             try:
                 self._resync()
                 again = finished(self.reconciler.reconcile(self.key))
+                finished(self._sweep.once())
             except OperatorDied:
                 self.restart()
             except ApiError:
@@ -153,6 +183,30 @@ class SimulatedOperator:
             else:
                 self._failures = 0
                 self.due = None if again is None else self.now + timedelta(seconds=again)
+
+        if self.watch is Watch.LATE and self._tell():
+            self.seen = -1  # and rings for the next one
+
+    def _decide(self, *args: Any, **facts: Any) -> Decision:
+        self.api.status_writes_of_pass = 0
+        return checked_decide(*args, **facts)
+
+    def _tell(self) -> bool:
+        """Have the watches tell what has changed; return whether that is anything."""
+        objects = [*self.api.tasks.values(), *self.api.pods.values()]
+        now = {found["metadata"]["uid"]: copy.deepcopy(found) for found in objects}
+        gone = [found for uid, found in self._told.items() if uid not in now]
+        news = [found for uid, found in now.items() if self._told.get(uid) != found]
+        for found in [*gone, *news]:
+            self._take(found, gone=found["metadata"]["uid"] not in now)
+        self._told = now
+        return bool(gone or news)
+
+    def _take(self, found: dict[str, Any], *, gone: bool) -> None:
+        if "appId" in found["spec"]:
+            self._watched.saw_task(found, gone=gone)
+        else:
+            self._watched.saw_pod(PodView.from_resource(found), gone=gone)
 
     def restart(self) -> None:
         """Begin anew with nothing but what stands in the API server: the first list has every unfinished task."""

@@ -100,9 +100,23 @@ app.kubernetes.io/part-of: egress-operator
 {{- $_ := set $webhooks "default" .Values.webhooks.default -}}
 {{- end -}}
 {{- $_ := set $config "webhooks" $webhooks -}}
+{{- $_ := set $config "tracing" .Values.tracing -}}
 {{- $_ := set $config "recorder" $pod -}}
 {{- $_ := set $config "metricsPort" 8080 -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* What a receiver of traces wants to know of the gateway and the operator, as an environment variable of theirs. */}}
+{{- define "egress.tracingHeaders" -}}
+{{- if and .Values.tracing.endpoint .Values.tracing.headersSecret -}}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.tracing.headersSecret }}
+      key: headers
+      # A Secret that is missing costs traces, and nothing else.
+      optional: true
+{{- end -}}
 {{- end -}}
 
 {{/* Secrets with the signing secrets of webhooks, as a JSON list without repeats. */}}
@@ -125,9 +139,9 @@ app.kubernetes.io/part-of: egress-operator
 {{- $rules | toJson -}}
 {{- end -}}
 
-{{/* Host and port of the store, where its options name an endpoint, as a JSON object. */}}
+{{/* Host and port of a store, where its options name an endpoint, as a JSON object. Takes a store's values. */}}
 {{- define "egress.storeEndpoint" -}}
-{{- $options := .Values.store.options -}}
+{{- $options := .options | default dict -}}
 {{- $endpoint := $options.endpoint | default $options.aws_endpoint | default "" -}}
 {{- $url := urlParse $endpoint -}}
 {{- $host := regexReplaceAll ":[0-9]+$" $url.host "" -}}
@@ -135,11 +149,20 @@ app.kubernetes.io/part-of: egress-operator
 {{- dict "scheme" $url.scheme "host" $host "port" $port | toJson -}}
 {{- end -}}
 
-{{/* The ports that recorders of pages may reach at public addresses: those of the rules, and the store's. */}}
+{{/* Every store, by the path of its values, as a JSON object: that of all apps, and those of single ones. */}}
+{{- define "egress.stores" -}}
+{{- $stores := dict "store" (omit .Values.store "apps") -}}
+{{- range $app, $store := .Values.store.apps -}}{{- $_ := set $stores (printf "store.apps.%s" $app) $store -}}{{- end -}}
+{{- $stores | toJson -}}
+{{- end -}}
+
+{{/* The ports that recorders of pages may reach at public addresses: those of the rules, and the stores'. */}}
 {{- define "egress.pagePorts" -}}
-{{- $store := include "egress.storeEndpoint" . | fromJson -}}
 {{- $ports := list -}}
-{{- if not (hasPrefix "file://" .Values.store.url) -}}{{- $ports = append $ports (int $store.port) -}}{{- end -}}
+{{- range $_, $values := include "egress.stores" . | fromJson -}}
+{{- $store := include "egress.storeEndpoint" $values | fromJson -}}
+{{- if not (hasPrefix "file://" $values.url) -}}{{- $ports = append $ports (int $store.port) -}}{{- end -}}
+{{- end -}}
 {{- range include "egress.pageRules" . | fromJsonArray -}}
 {{- range .ports | default (list 80 443) -}}{{- $ports = append $ports (int .) -}}{{- end -}}
 {{- range .allow -}}
@@ -209,18 +232,47 @@ app.kubernetes.io/part-of: egress-operator
 {{- $out | toJson -}}
 {{- end -}}
 
-{{/* The store as the gateway reads it, as EGRESS_GATEWAY_HISTORY has it: folder and region as the operator's. */}}
-{{- define "egress.gatewayHistory" -}}
+{{/* "yes" where the gateway has keys of the stores: to tell of what is gone, or to sign links. */}}
+{{- define "egress.gatewayReads" -}}
+{{- if or .Values.gateway.history.enabled .Values.gateway.links.enabled -}}yes{{- end -}}
+{{- end -}}
+
+{{/* The stores as the gateway reads them, for EGRESS_GATEWAY_HISTORY and _LINKS: folder and region as the operator's. */}}
+{{- define "egress.gatewayStores" -}}
 {{- $out := pick .Values.store "url" "folder" "options" -}}
 {{- $_ := set $out "region" .Values.region -}}
+{{- $apps := dict -}}
+{{- range $app, $store := .Values.store.apps -}}
+{{- $place := pick $store "url" "folder" "options" -}}
+{{- $_ := set $place "credentialsDir" (printf "/run/egress/stores/%s" $app) -}}
+{{- $_ := set $apps $app $place -}}
+{{- end -}}
+{{- with $apps -}}{{- $_ := set $out "apps" . -}}{{- end -}}
 {{- $out | toJson -}}
 {{- end -}}
 
-{{/* The Secret that the gateway reads the store with; empty without history, or where the node gives access. */}}
-{{- define "egress.historySecret" -}}
-{{- if .Values.gateway.history.enabled -}}
-{{- .Values.gateway.history.credentialsSecret | default .Values.store.credentialsSecret -}}
+{{/* What the gateway mounts of the stores, as a JSON list of {name, path, secret or claim}. */}}
+{{- define "egress.gatewayStoreMounts" -}}
+{{- $mounts := list -}}
+{{- if include "egress.gatewayReads" . -}}
+{{- with .Values.gateway.history.credentialsSecret | default .Values.store.credentialsSecret -}}
+{{- $mounts = append $mounts (dict "name" "store-credentials" "path" "/run/egress/store" "secret" .) -}}
 {{- end -}}
+{{- with .Values.store.volumeClaim -}}
+{{- $mounts = append $mounts (dict "name" "store" "path" (urlParse $.Values.store.url).path "claim" .) -}}
+{{- end -}}
+{{- /* An app id is no name of a volume: it may have dots and capitals. */}}
+{{- range $number, $app := keys .Values.store.apps | sortAlpha -}}
+{{- $store := index $.Values.store.apps $app -}}
+{{- with $store.credentialsSecret -}}
+{{- $mounts = append $mounts (dict "name" (printf "store-credentials-%d" $number) "path" (printf "/run/egress/stores/%s" $app) "secret" .) -}}
+{{- end -}}
+{{- with $store.volumeClaim -}}
+{{- $mounts = append $mounts (dict "name" (printf "store-%d" $number) "path" (urlParse $store.url).path "claim" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $mounts | toJson -}}
 {{- end -}}
 
 {{/* What every Pod of ours has: it runs where the restricted Pod Security Standard is enforced. */}}

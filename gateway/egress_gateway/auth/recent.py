@@ -41,4 +41,8 @@ class Recent(Generic[Key, Value]):
         self._kept.pop(key, None)
         self._kept[key] = (self._clock() + seconds, value)
         if len(self._kept) > self._entries:
-            self._kept.popitem(last=False)
+            self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Forget what was put in first, of all that is kept."""
+        self._kept.popitem(last=False)

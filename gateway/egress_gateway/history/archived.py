@@ -8,7 +8,7 @@ from typing import Final
 
 from egress_api.manifest import Asked, End, Manifest
 from egress_api.media import Layout
-from egress_api.rest import StatusAnswer, StatusPayload
+from egress_api.rest import PlacementPayload, StatusAnswer, StatusPayload
 from egress_api.states import Reason, State
 from egress_api.status import MAX_FILES, MAX_GAPS
 
@@ -46,6 +46,7 @@ def archived_answer(
             format=asked.format,
             video=asked.video,
             audio=asked.audio,
+            placement=PlacementPayload.of(asked.placement),
         ),
         reason=end.reason,
         message=end.message,

@@ -2,7 +2,8 @@
 
 In: an app and a task_id that no resource has. Out: the status, from the task's manifest in the store, with an ETag;
 or the problem that says there is none, or that the store can't be asked. A recording of another app,
-or of another namespace, is as unknown as none. Bounded: so many reads at once, each in its time, and what was read is kept for a while.
+or of another namespace, is as unknown as none. Bounded: so many reads at once, each in its time, and what was read is kept
+for a while; both shared out among apps.
 """
 
 import asyncio
@@ -16,14 +17,13 @@ from typing import Final
 from aiohttp import web
 
 from egress_api.constants import MANIFEST_NAME
-from egress_api.folder import task_folder
 from egress_api.manifest import Manifest
-from egress_gateway.auth.recent import Recent
 from egress_gateway.changes import Changes
 from egress_gateway.errors import ProblemError, ProblemKind, StoreError
 from egress_gateway.exchange import dumped, held_versions, json_answer, status_headers
 from egress_gateway.history.archived import archived_answer
 from egress_gateway.history.settings import HistorySettings
+from egress_gateway.history.shares import FairlyKept, FairTurns
 from egress_gateway.history.store import HistoryStore, Kept
 from egress_gateway.logs import get_logger
 from egress_gateway.lookup import can_be_task
@@ -58,16 +58,18 @@ class History:
         namespace: str,
         changes: Changes,
         metrics: Metrics,
+        found: Callable[[str, str], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
         self._store = HistoryStore(settings)
         self._namespace = namespace
         self._changes = changes
+        self._found = found
         self._metrics = metrics
         self._clock = clock
-        self._turn = asyncio.Semaphore(settings.parallel)
-        self._recent: Recent[tuple[str, str], _Told | ProblemError] = Recent(entries=settings.keep_entries)
+        self._turns = FairTurns(settings.parallel)
+        self._kept: FairlyKept[_Told | ProblemError] = FairlyKept(entries=settings.keep_entries)
 
     async def answer(self, request: web.Request, *, app_id: str, task_id: str) -> web.Response:
         """Return the status of a task that the cluster doesn't have, or say that it is what the caller holds.
@@ -80,6 +82,7 @@ class History:
         wait = wait_of(request)
         held = held_versions(request)
         told = await self._told(app_id, task_id)
+        self._found(app_id, task_id)
         if wait and not told.closed and (not held or _holds(held, told)):
             told = await self._changed(request, told, app_id=app_id, task_id=task_id, seconds=wait)
         headers = status_headers(told.version)
@@ -113,12 +116,12 @@ class History:
     async def _told(self, app_id: str, task_id: str) -> _Told:
         if not can_be_task(task_id):
             raise _nowhere(app_id, task_id)
-        known = self._recent.get((app_id, task_id))
+        known = self._kept.get(app_id, task_id)
         try:
             if known is None:
-                async with asyncio.timeout(self._settings.timeout_seconds), self._turn:
+                async with asyncio.timeout(self._settings.timeout_seconds), self._turns.of(app_id):
                     # Another call may have asked while this one waited for its turn.
-                    known = self._recent.get((app_id, task_id)) or await self._read(app_id, task_id)
+                    known = self._kept.get(app_id, task_id) or await self._read(app_id, task_id)
         except TimeoutError:
             raise self._failed(
                 StoreError(f"The store did not answer within {self._settings.timeout_seconds:g} s."), task_id
@@ -132,17 +135,11 @@ class History:
         return known
 
     async def _read(self, app_id: str, task_id: str) -> _Told | ProblemError:
-        folder = task_folder(
-            self._settings.folder,
-            app_id=app_id,
-            task_id=task_id,
-            region=self._settings.region,
-            namespace=self._namespace,
-        )
+        folder = self._settings.folder_of(app_id=app_id, task_id=task_id, namespace=self._namespace)
         path = f"{folder}/{MANIFEST_NAME}"
-        kept = await self._store.manifest(path)
+        kept = await self._store.manifest(path, app_id=app_id)
         told, seconds = self._meaning(kept, app_id=app_id, task_id=task_id, path=path)
-        self._recent.put((app_id, task_id), told, seconds=seconds)
+        self._kept.put(app_id, task_id, told, seconds=seconds)
         return told
 
     def _meaning(
@@ -158,7 +155,7 @@ class History:
         answer = archived_answer(
             manifest,
             manifest.asked,
-            uri=f"{self._settings.url.rstrip('/')}/{path}",
+            uri=f"{self._settings.of(app_id).url.rstrip('/')}/{path}",
             modified=kept.modified,
             now=self._clock(),
         )

@@ -20,7 +20,7 @@ from egress_api.rest import (
 from egress_gateway.errors import ProblemKind
 from egress_gateway.exchange import PREFIX
 from egress_gateway.openapi import examples
-from egress_gateway.openapi.parameters import FILTERS, IF_NONE_MATCH, LAST_EVENT_ID, WAIT
+from egress_gateway.openapi.parameters import FILTERS, IF_NONE_MATCH, LAST_EVENT_ID, LINKS, TRACEPARENT, WAIT
 from egress_gateway.openapi.parts import Answer, Call, Schema
 from egress_gateway.openapi.schemas import reference
 
@@ -89,6 +89,7 @@ CALLS: Final = (
         description="Records a channel (layout `flat`) or a web page (`freestyle`). The same `request_id` with the same "
         "body is the same task: send it again after a timeout, a broken connection or a 503. A body is at most 64 KiB.",
         tag="tasks",
+        parameters=(TRACEPARENT,),
         body=StartRequest,
         body_needed=True,
         body_examples={"channel": examples.START_CHANNEL, "page": examples.START_PAGE},
@@ -143,7 +144,7 @@ CALLS: Final = (
         description="Its state, why, and what it has made so far. A JSON body may come along and may be absent; a client "
         "that can't send one with GET can use `POST …/status`.",
         tag="tasks",
-        parameters=(WAIT, IF_NONE_MATCH),
+        parameters=(WAIT, LINKS, IF_NONE_MATCH),
         body=StatusRequest,
         body_examples={"status": examples.STOP},
         answers=(_status("The status."), _SAME),
@@ -156,7 +157,7 @@ CALLS: Final = (
         summary="Tell where a task is, to a client that can't send a body with GET",
         description="The same as the status call, but for `If-None-Match`, which only GET has.",
         tag="tasks",
-        parameters=(WAIT,),
+        parameters=(WAIT, LINKS),
         body=StatusRequest,
         body_examples={"status": examples.STOP},
         answers=(_status("The status."),),

@@ -46,6 +46,14 @@ REQUEST_ID: Final = Parameter(
     "_ . : / + = @ -. Anything else is as if it were not there.",
     schema={"type": "string"},
 )
+TRACEPARENT: Final = Parameter(
+    name="traceparent",
+    place="header",
+    description="The caller's place in a trace (W3C Trace Context): where traces are switched on, the task's goes on from "
+    "there. Anything else is as if it were not there.",
+    schema={"type": "string"},
+    example="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
 IF_NONE_MATCH: Final = Parameter(
     name="If-None-Match",
     place="header",
@@ -69,6 +77,13 @@ WAIT: Final = Parameter(
     # query.seconds reads nine digits at most.
     schema={"type": "string", "pattern": rf"^0{{0,7}}([0-{_TENS - 1}]?[0-9]|{_TENS}[0-{_ONES}])s?$"},
     example="30s",
+)
+LINKS: Final = Parameter(
+    name="links",
+    place="query",
+    description="true: with links to the files, where the gateway has them switched on; then the answer has no ETag.",
+    schema={"type": "string", "enum": ["true", "false"]},
+    example="true",
 )
 FILTERS: Final = (
     _several("status", "Tasks in one of these states.", _schema(State)),
@@ -115,8 +130,9 @@ HEADERS: Final = {
         always=False,
     ),
     "ETag": Header(
-        description="Another one with every change of the task; see If-None-Match.",
+        description="Another one with every change of the task; see If-None-Match. An answer with links has none.",
         schema={"type": "string", "pattern": '^"[^"]+"$'},
+        always=False,
     ),
     "Cache-Control": Header(
         description="What may be kept of the answer, and for how long.", schema={"type": "string"}

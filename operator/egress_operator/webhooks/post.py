@@ -56,7 +56,9 @@ class Poster:
             await self._session.close()
             self._session = None
 
-    async def post(self, url: str, *, event_id: str, signature: str, body: str, now: datetime) -> Answer:
+    async def post(
+        self, url: str, *, event_id: str, signature: str, body: str, now: datetime, traceparent: str = ""
+    ) -> Answer:
         """Send an event once; whatever happens is an answer.
 
         Args:
@@ -65,6 +67,7 @@ class Poster:
             signature: of id, `now` and body.
             body: the text.
             now: the clock; the specification has receivers refuse what is older than minutes.
+            traceparent: where the try stands in its task's trace; empty where there are no traces.
         """
         session = self._session or self._open()
         headers = {
@@ -73,6 +76,7 @@ class Poster:
             "webhook-id": event_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signature,
+            **({"traceparent": traceparent} if traceparent else {}),
         }
         try:
             async with session.post(

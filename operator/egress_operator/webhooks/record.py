@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
+from egress_api.constants import TRACEPARENT_ANNOTATION
 from egress_api.outbox import EventType, PendingEvent, WebhookStatus
 from egress_api.status import EgressTaskStatus
 from egress_api.webhooks import WebhookEvent, event_id
@@ -26,6 +27,8 @@ class Subject:
     uid: str
     app_id: str
     request_id: str
+    traceparent: str = ""
+    """The task's annotation, whatever it says."""
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Self:
@@ -36,6 +39,7 @@ class Subject:
             uid=meta["uid"],
             app_id=str(spec.get("appId") or ""),
             request_id=str(spec.get("requestId") or ""),
+            traceparent=(meta.get("annotations") or {}).get(TRACEPARENT_ANNOTATION, ""),
         )
 
     def event_id(self, sequence: int) -> str:

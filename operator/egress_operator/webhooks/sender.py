@@ -16,8 +16,10 @@ from typing import Final, Self, assert_never
 import structlog
 
 from egress_api.status import EgressTaskStatus
+from egress_api.tracing.spans import NO_SPAN
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
+from egress_operator.task_traces import TaskTraces
 from egress_operator.webhooks.hand import Hand
 from egress_operator.webhooks.keys import SigningKeys
 from egress_operator.webhooks.outbox import Progress
@@ -75,6 +77,7 @@ class Sender:
         clock: Callable[[], datetime],
         chance: Callable[[], float] = random.random,
         try_seconds: float = TRY_SECONDS,
+        traces: TaskTraces | None = None,
     ) -> None:
         """Prepare.
 
@@ -85,7 +88,9 @@ class Sender:
             clock: the wall clock.
             chance: 0 to 1, for the jitter.
             try_seconds: for one try.
+            traces: are told of each try; None where there are none.
         """
+        self._traces = traces
         self._settings = settings
         self._ring = ring
         self._metrics = metrics
@@ -277,9 +282,20 @@ class Sender:
         signature = line.keys.sign(event_id, now, body)
         if not signature:
             return None
-        return await self._poster.post(
-            line.endpoint.url, event_id=event_id, signature=signature, body=body, now=now
+        span = NO_SPAN
+        if self._traces is not None:
+            span = self._traces.webhook(record.subject, event.type)
+        answer = await self._poster.post(
+            line.endpoint.url,
+            event_id=event_id,
+            signature=signature,
+            body=body,
+            now=now,
+            traceparent=str(span.place or ""),
         )
+        # Of its sentence, what is no detail: an error's class, or the status.
+        span.end(error=answer.problem.partition(" (")[0], at=self._clock())
+        return answer
 
     def _settled(self, record: Record, event: Waiting, *, given_up: str = "") -> float | None:
         record.settle(event, now=self._clock(), given_up=given_up)

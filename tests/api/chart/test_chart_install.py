@@ -43,7 +43,6 @@ TOO_MUCH = [
     ("egress-operator", "update", f"{GROUP}/{PLURAL}"),
     ("egress-operator", "patch", f"{GROUP}/{PLURAL}"),
     ("egress-operator", "create", f"{GROUP}/{PLURAL}"),
-    ("egress-operator", "deletecollection", "pods"),
     ("egress-gateway", "get", "secrets"),
     ("egress-gateway", "list", "secrets"),
     ("egress-gateway", "update", "secrets"),

@@ -58,7 +58,7 @@ async def test_whichever_call_goes_wrong_the_same_comes_of_it(
 
         assert {name: found for name, found in left.items() if found != whole} == {}
         events = Counter([event["regarding"]["name"] async for event in world.all_events()])
-        assert max(events.values()) <= events["whole"] + 1
+        assert max(events.values(), default=0) <= events["whole"] + 1
         # A look more or less shifts the last calls of a life: not every case meets its fault.
         assert len(proxy.met) >= 0.8 * len(cases)
 

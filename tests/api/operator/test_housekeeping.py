@@ -2,6 +2,11 @@
 
 import asyncio
 
+import pytest
+
+from egress_api.constants import RELEASED_LABEL
+from egress_api.states import Reason
+from egress_operator import sweep
 from egress_operator.app import utc_now
 from egress_operator.release import release_all
 from support.operator_world import World, ago, settings_for, stamp
@@ -67,6 +72,37 @@ async def test_a_pod_left_over_from_an_attempt_that_was_captured_is_let_go(world
         {"attempt": 3, "podUid": None},
         resource_version=task["metadata"]["resourceVersion"],
     )
+    async with world.operator():
+        await world.until_pod_gone("left-1")
+
+
+@pytest.mark.parametrize("who", ["the next operator", "an uninstall"])
+async def test_an_ended_pod_that_an_operator_has_released_and_left_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 3600)
+    async with world.operator():
+        await world.create_task("left")
+        await world.start_recording("left")
+        await world.until_state("left", "PROCESSING")
+        await world.end_pod("left-1", message=summary(reason=Reason.SOURCE_CLOSED))
+        await world.until_state("left", "STOPPED")
+
+        async def released() -> bool:
+            pod = await world.pod("left-1")
+            assert pod is not None
+            return pod["metadata"]["labels"].get(RELEASED_LABEL) == "true"
+
+        await world.until("the release", released)
+    assert await world.pod("left-1") is not None
+    monkeypatch.setattr(sweep, "SWEEP_SECONDS", 0.1)
+    if who == "an uninstall":
+        assert (
+            await release_all(world.cluster, settings_for(world.namespace), wait_seconds=1, clock=utc_now)
+            == 0
+        )
+        assert await world.pod("left-1") is None
+        return
     async with world.operator():
         await world.until_pod_gone("left-1")
 

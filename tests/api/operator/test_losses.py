@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from egress_api.constants import EVERYONE
 from egress_api.recorder import RecorderConfig
 from egress_api.results import LiveReport, RecorderPhase
 from egress_api.states import GapReason, Reason
@@ -117,7 +118,7 @@ async def test_a_pause_reaches_the_pod_and_the_recorders_word_the_status(world: 
 
         async def told() -> bool:
             reasons = [event["reason"] for event in await world.events("pause")]
-            return reasons == ["Accepted", "Recording", "Paused", "Recording", "Paused"]
+            return reasons == ["Paused", "Recording", "Paused"]
 
         await world.until("an Event for each change", told)
 
@@ -126,9 +127,9 @@ async def test_other_users_reach_the_pod_and_no_other_recorder_is_made(world: Wo
     async with world.recorder_answers(), world.operator():
         await _recording(world, "users", live(), users=["user1"])
         await world.until_told("users-1", "user1", what="users")
-        for users in (["user2", "user3"], [], ["user1"]):
+        for users, told in ((["user2", "user3"], "user2,user3"), ([], EVERYONE), (["user1"], "user1")):
             await world.patch_task("users", users=users)
-            await world.until_told("users-1", ",".join(users), what="users")
+            await world.until_told("users-1", told, what="users")
         await world.until_state("users", "PROCESSING", reason="Recording")
         assert await world.pod("users-2") is None
 

@@ -211,6 +211,36 @@ async def test_a_place_is_free_again_however_its_task_goes(world: World) -> None
         await until_begun(world, "last")
 
 
+async def test_a_deleted_task_that_a_foreign_finalizer_keeps_has_its_place_no_longer_than_its_pod(
+    world: World,
+) -> None:
+    limits = {"max_tasks": 1}
+    async with world.operator(queue=limits):
+        await world.create_task("kept")
+        await until_begun(world, "kept")
+        path = tasks_path(world.namespace, "kept")
+        body: dict[str, Any] = {"metadata": {"finalizers": ["example.com/keeps"]}}
+        await world.cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        await world.start_recording("kept")
+        await world.until_state("kept", "PROCESSING")
+        await world.create_task("second")
+        await until_waits(world, "second")
+        await world.delete_task("kept")
+        await world.until_deleting("kept-1")
+        assert "second" not in await begun(world), "the recorder still uploads"
+        await world.end_pod("kept-1", message=summary())
+        await until_begun(world, "kept", "second")
+        await world.create_task("third")
+        await until_waits(world, "third")
+    # Nor after a restart, when the list is all that is known at first.
+    async with world.operator(queue=limits):
+        await finish(world, "second")
+        await until_begun(world, "kept", "third")
+        assert (await world.task("kept"))["metadata"]["deletionTimestamp"]
+    body["metadata"]["finalizers"] = None
+    await world.cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+
 async def test_a_priority_may_be_raised_while_the_task_waits(world: World) -> None:
     async with world.operator(queue={"max_tasks": 1}):
         await world.create_task("runs")

@@ -28,7 +28,7 @@ async def test_from_task_to_processing_to_stopped_with_files(world: World) -> No
         assert await world.until("files in the status", files)
         await world.stop_task("first")
         await world.until_told("first-1", "true", what="stop")
-        assert (await world.status("first"))["state"] == "STOPPING"
+        await world.until_state("first", "STOPPING")
         await world.end_pod("first-1", message=summary())
         status = await world.until_state("first", "STOPPED", reason="StopRequested")
         assert [file["name"] for file in status["files"]] == [playlist().name]
@@ -98,24 +98,25 @@ async def test_a_page_tells_its_steps_before_its_pod_is_ready(world: World) -> N
         await world.until_state("page", "STOPPED", reason="PageEnded")
 
 
-async def test_one_event_per_change_of_state(world: World) -> None:
+async def test_events_tell_what_goes_otherwise_than_asked_and_nothing_else(world: World) -> None:
     async with world.operator():
-        await world.create_task("told")
-        await world.start_recording("told")
-        await world.until_state("told", "PROCESSING")
-        await world.stop_task("told")
-        await world.until_told("told-1", "true", what="stop")
-        await world.end_pod("told-1", message=summary())
-        await world.until_state("told", "STOPPED")
+        await world.create_task("asked")
+        await world.start_recording("asked")
+        await world.until_state("asked", "PROCESSING")
+        await world.stop_task("asked")
+        await world.until_told("asked-1", "true", what="stop")
+        await world.end_pod("asked-1", message=summary())
+        await world.until_state("asked", "STOPPED")
+        await world.create_task("fails")
+        await world.start_recording("fails")
+        await world.end_pod("fails-1", message=failed(Reason.JOIN_REFUSED, retryable=False), exit_code=1)
+        await world.until_state("fails", "FAILED")
 
-        async def actions() -> list[str]:
-            return [event["action"] for event in await world.events("told")]
+        async def told() -> list[str]:
+            return [event["action"] for event in await world.events("fails")]
 
-        async def all_told() -> bool:
-            return len(await actions()) >= 4
-
-        await world.until("four Events", all_told)
-        assert await actions() == ["ENQUEUED", "PROCESSING", "STOPPING", "STOPPED"]
+        assert await world.until("an Event", told) == ["FAILED"]
+        assert await world.events("asked") == []
 
 
 async def test_stop_before_there_is_a_pod(world: World) -> None:

@@ -1,6 +1,7 @@
 """Webhooks of an operator that dies: no event is lost, none has two bodies or two ids, and the order stays."""
 
 import asyncio
+import copy
 import json
 import sys
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
@@ -16,6 +17,8 @@ from aiohttp import web
 
 from egress_operator import reconciler as module
 from egress_operator.errors import UnavailableError
+from egress_operator.keys import TaskKey
+from egress_operator.watched import Watched
 from support.operator_world import World, ago, settings_for, stamp
 from support.summaries import summary
 from support.webhook_receiver import SECRET, Receiver, receiving, secret_folder, until
@@ -243,15 +246,17 @@ async def test_every_operator_dies_after_one_event_and_the_order_stays(
 async def test_a_task_that_can_not_be_read_fails_and_is_told(
     world: World, receiver: Receiver, webhooks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = module.Cluster.task
+    original = Watched.task
 
-    async def of_a_later_version(self: module.Cluster, namespace: str, name: str) -> dict[str, Any] | None:
-        found = await original(self, namespace, name)
+    async def of_a_later_version(
+        self: Watched, cluster: module.Cluster, key: TaskKey
+    ) -> dict[str, Any] | None:
+        found = copy.deepcopy(await original(self, cluster, key))
         if found is not None:
             found["spec"]["layout"] = "hologram"
         return found
 
-    monkeypatch.setattr(module.Cluster, "task", of_a_later_version)
+    monkeypatch.setattr(Watched, "task", of_a_later_version)
     async with world.operator(webhooks=webhooks):
         await world.create_task("strange", requestId="r7")
         await _until_all_told(world, "strange")

@@ -37,6 +37,23 @@ from egress_api.recorder import StoreConfig
             False,
             "BadDigest: The Content-MD5 you specified did not match",
         ),
+        (
+            (
+                "Server returned non-2xx status code: 404 Not Found: <?xml?>\n<Error>\n  <Code>ContainerNotFound</Code>\n"
+                "  <Message>The specified container does not exist.\nRequestId:2cec3027\nTime:2026-11-23T23:43:36.034Z"
+                "</Message>\n</Error>"
+            ),
+            True,
+            "404 Not Found, ContainerNotFound: The specified container does not exist).",
+        ),
+        (
+            (
+                "Error performing GET http://a/c?comp=list&sig=Canonical%3D in 1.8ms, after 1 retries, max_retries: 1  - "
+                "HTTP error: error sending"
+            ),
+            False,
+            "Error performing GET http://a/c  - HTTP error: error sending.",
+        ),
         ("Server returned non-2xx status code: 503 Slow Down: x", False, "503"),
         ("Server returned non-2xx status code: 429 Too Many: x", False, "429"),
         (

@@ -22,6 +22,7 @@ SET_BY_TEMPLATES = {
     "sources",
     "pages",
     "webhooks",
+    "tracing",
     "recorder",
     "metricsPort",
 }

@@ -38,6 +38,7 @@ def test_the_operator_has_these_rights_and_no_others() -> None:
         ("", "pods", "watch"),
         ("", "pods", "create"),
         ("", "pods", "delete"),
+        ("", "pods", "deletecollection"),
         ("", "pods", "patch"),
         ("events.k8s.io", "events", "create"),
         ("", "events", "list"),

@@ -22,6 +22,51 @@ BAD = [
     Bad("a store of no known kind", {"store": {"url": "ftp://x"}}, "/store/url"),
     Bad("a folder shared by tasks", {"store": {"folder": "{app_id}"}}, "it must contain {task_id}"),
     Bad("a volume without a claim", {"store": {"url": "file:///x"}}, "needs store.volumeClaim"),
+    Bad("an app's store without a URL", {"store": {"apps": {"mine": {}}}}, "store.apps.mine has no url"),
+    Bad(
+        "an app's folder shared by its tasks",
+        {"store": {"apps": {"mine": {"url": "s3://b", "folder": "x"}}}},
+        'store.apps.mine.folder is "x": it must contain {task_id}',
+    ),
+    Bad(
+        "a key among an app's options",
+        {"store": {"apps": {"mine": {"url": "s3://b", "options": {"aws_sse_customer_key_base64": "x"}}}}},
+        "name that in store.apps.mine.credentialsSecret",
+    ),
+    Bad(
+        "an app's store under another word",
+        {"store": {"apps": {"mine": {"url": "s3://b", "secret": "x"}}}},
+        "secret",
+    ),
+    Bad(
+        "a class that can't be read back",
+        {"store": {"storageClass": "DEEP_ARCHIVE"}},
+        "store.storageClass DEEP_ARCHIVE can't be read back",
+    ),
+    Bad(
+        "a class of plain files",
+        {"store": {"url": "file:///x", "volumeClaim": "x", "storageClass": "Cool"}},
+        "store.storageClass is set, and plain files have none",
+    ),
+    Bad(
+        "tags where there are none",
+        {"store": {"url": "gs://b", "tags": {"team": "media"}}},
+        "store.tags are set, and gs://b has none",
+    ),
+    Bad(
+        "links to files on a volume",
+        {"gateway": {"links": {"enabled": True}}, "store": {"url": "file:///x", "volumeClaim": "x"}},
+        "there are no links to files on a volume",
+    ),
+    Bad(
+        "links to an app's files on a volume",
+        {
+            "gateway": {"links": {"enabled": True}},
+            "store": {"apps": {"mine": {"url": "file:///x", "volumeClaim": "x"}}},
+        },
+        "store.apps.mine.url is file:///x and gateway.links.enabled is true",
+    ),
+    Bad("links for a year", {"gateway": {"links": {"ttlSeconds": 31_536_000}}}, "/gateway/links/ttlSeconds"),
     Bad("a claim without a volume", {"store": {"volumeClaim": "x"}}, "Unset one of the two"),
     Bad(
         "a key among the options",
@@ -59,6 +104,13 @@ BAD = [
         {"gateway": {"history": {"enabled": True}}, "store": {"folder": "{region}/{app_id}/{task_id}"}},
         "Take {region} out of store.folder, or unset gateway.history.enabled",
     ),
+    Bad(
+        "a password for traces",
+        {"tracing": {"endpoint": "http://a:b@c"}},
+        "name a Secret in tracing.headersSecret",
+    ),
+    Bad("headers for no traces", {"tracing": {"headersSecret": "otlp"}}, "say where traces go, or unset it"),
+    Bad("traces to nowhere", {"tracing": {"endpoint": "collector:4318"}}, "/tracing/endpoint"),
     Bad(
         "an uninstall that cuts recordings off",
         {"recorder": {"graceSeconds": 600}},

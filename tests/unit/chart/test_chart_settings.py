@@ -39,6 +39,8 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
             "folder": "{region}/{task_id}",
             "options": {"endpoint": "http://store:9000", "allow_http": "true"},
             "credentialsSecret": "keys",
+            "storageClass": "STANDARD_IA",
+            "tags": {"team": "media"},
         },
         "sources": {
             "default": {"kind": "livekit", "url": "ws://one:7880"},
@@ -132,11 +134,13 @@ def test_every_value_reaches_the_operators_settings(tmp_path: Path) -> None:
         "allowed_node_labels": ["disk"],
         "allowed_taints": ["dedicated"],
     }
-    assert settings.store.model_dump(exclude={"volume_claim"}) == {
+    assert settings.store.model_dump(exclude={"volume_claim", "apps"}) == {
         "url": "s3://bucket/prefix",
         "folder": "{region}/{task_id}",
         "options": {"endpoint": "http://store:9000", "allow_http": "true"},
         "credentials_secret": "keys",
+        "storage_class": "STANDARD_IA",
+        "tags": {"team": "media"},
     }
     assert settings.sources.model_dump() == {
         "default": {"kind": "livekit", "url": "ws://one:7880"},
@@ -280,6 +284,36 @@ def test_the_defaults_of_webhooks_are_the_operators_own(tmp_path: Path) -> None:
     assert _settings(render(), tmp_path).webhooks == WebhookSettings()
 
 
+def test_the_values_of_the_page_on_traces_reach_operator_and_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPOSITORY / "docs" / "tracing.md").read_text()
+    plain, guarded = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    for values in (plain, guarded):
+        rendered, wanted = render(values), values["tracing"]
+        ours = _settings(rendered, tmp_path).tracing
+        assert ours.model_dump(by_alias=True, exclude_unset=True) == {
+            "sampleRatio": 1,
+            "headersSecret": "",
+            **wanted,
+        }
+        env = {item["name"]: item for item in _gateway_pod(values)["containers"][0]["env"]}
+        monkeypatch.setenv("EGRESS_GATEWAY_TRACING", env["EGRESS_GATEWAY_TRACING"]["value"])
+        theirs = GatewaySettings().tracing
+        assert (theirs.endpoint, theirs.sample_ratio) == (ours.endpoint, ours.sample_ratio)
+        (operator,) = rendered.one("Deployment", "egress-operator")["spec"]["template"]["spec"]["containers"]
+        headers = [*operator.get("env", []), env.get("OTEL_EXPORTER_OTLP_HEADERS")]
+        found = [item["valueFrom"]["secretKeyRef"] for item in headers if item]
+        assert found == [{"name": "otlp", "key": "headers", "optional": True}] * (
+            2 if wanted.get("headersSecret") else 0
+        )
+
+
+def test_without_an_endpoint_there_are_no_traces(tmp_path: Path) -> None:
+    assert not _settings(render(), tmp_path).tracing.on
+    assert not [item for item in _gateway_pod({})["containers"][0]["env"] if "TRACING" in item["name"]]
+
+
 def test_a_volume_reaches_the_settings(tmp_path: Path) -> None:
     store = {"url": "file:///recordings", "volumeClaim": "recordings", "credentialsSecret": ""}
     assert _settings(render({"store": store}), tmp_path).store.volume_claim == "recordings"
@@ -360,6 +394,67 @@ def test_history_reads_the_store_that_the_operator_writes(
         "mountPath": str(history.credentials_dir),
         "readOnly": True,
     }
+
+
+APPS = {
+    "My.App": {
+        "url": "az://theirs",
+        "folder": "{task_id}",
+        "options": {"account_name": "theirs"},
+        "credentialsSecret": "their-keys",
+        "storageClass": "Cool",
+        "tags": {"team": "theirs"},
+    },
+    "vol": {"url": "file:///srv/vol", "volumeClaim": "vol"},
+}
+
+
+def test_an_apps_own_store_is_the_operators_and_is_told_of_by_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    values = {"store": {**STORE, "apps": APPS}, "gateway": {"history": {"enabled": True}}}
+    operator = _settings(render(values), tmp_path).store
+    assert operator.of("My.App").model_dump(by_alias=True) == {"volumeClaim": "", **APPS["My.App"]}
+    assert operator.of("another").url == operator.url
+    pod = _gateway_pod(values)
+    (value,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "EGRESS_GATEWAY_HISTORY"]
+    monkeypatch.setenv("EGRESS_GATEWAY_HISTORY", value)
+    history = GatewaySettings().history
+    for app in (*APPS, "another"):
+        theirs, ours = operator.of(app), history.of(app)
+        assert (ours.url, ours.folder, ours.options) == (theirs.url, theirs.folder, theirs.options)
+    volumes = {volume.pop("name"): volume for volume in pod["volumes"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts.keys() == volumes.keys() == {"tmp", "store-credentials", "store-credentials-0", "store-1"}
+    assert volumes["store-credentials-0"]["secret"]["secretName"] == "their-keys"
+    assert mounts["store-credentials-0"] == str(history.of("My.App").credentials_dir)
+    assert volumes["store-1"] == {"persistentVolumeClaim": {"claimName": "vol"}}
+    assert mounts["store-1"] == "/srv/vol"
+
+
+def test_links_are_signed_with_the_keys_of_history_also_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "EGRESS_GATEWAY_LINKS" not in str(_gateway_pod({"store": STORE}))
+    values = {
+        "region": "eu",
+        "store": STORE,
+        "gateway": {
+            "links": {"enabled": True, "ttlSeconds": 600},
+            "history": {"credentialsSecret": "keys-to-read"},
+        },
+    }
+    pod = _gateway_pod(values)
+    assert "EGRESS_GATEWAY_HISTORY" not in str(pod)
+    (value,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "EGRESS_GATEWAY_LINKS"]
+    monkeypatch.setenv("EGRESS_GATEWAY_LINKS", value)
+    links = GatewaySettings().links
+    assert (links.url, links.options, links.region, links.ttl_seconds) == (
+        STORE["url"],
+        STORE["options"],
+        "eu",
+        600,
+    )
+    assert pod["volumes"][1]["secret"] == {"secretName": "keys-to-read", "defaultMode": 0o440}
+    assert pod["containers"][0]["volumeMounts"][1]["mountPath"] == str(links.credentials_dir)
 
 
 def test_tokens_may_be_renewed_where_a_value_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

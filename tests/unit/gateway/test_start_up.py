@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.otlp import without_opentelemetry
+
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
@@ -82,3 +84,26 @@ def test_api_keys_without_a_secret_are_refused(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "mount the Secret with the keys at /nowhere" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_traces_without_opentelemetry_are_refused(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    missing = without_opentelemetry(tmp_path)
+    ended = run(
+        KUBECONFIG=str(kubeconfig),
+        EGRESS_GATEWAY_TRACING='{"endpoint": "http://collector:4318"}',
+        PYTHONPATH=f"{missing}:{os.environ.get('PYTHONPATH', '')}",
+    )
+    assert ended.returncode == 2
+    assert "egress-gateway: tracing.endpoint is set, but OpenTelemetry is not installed" in ended.stderr
+    assert "egress-operator[otel]" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_receiver_of_traces_with_a_password_is_refused() -> None:
+    ended = run(EGRESS_GATEWAY_TRACING='{"endpoint": "http://a:hush@collector:4318"}')
+    assert ended.returncode == 2
+    assert "EGRESS_GATEWAY_TRACING: endpoint: " in ended.stderr
+    assert "goes into a Secret" in ended.stderr
+    assert "hush" not in ended.stderr

@@ -10,20 +10,21 @@ import pytest
 
 from support.crash_lives import LIVES, Life, live_through, outcome
 from support.simulated_api import Fault
-from support.simulated_operator import SimulatedOperator
+from support.simulated_operator import SimulatedOperator, Watch
 
 
 @cache
-def undisturbed(number: int) -> tuple[dict[str, Any], int, int]:
+def undisturbed(number: int, watch: Watch) -> tuple[dict[str, Any], int, int]:
     """Return what comes of a life, and how many calls and Events it takes."""
-    world = SimulatedOperator()
+    world = SimulatedOperator(watch=watch)
     live_through(LIVES[number], world)
     return outcome(world), len(world.cluster.calls), len(world.api.events)
 
 
+@pytest.mark.parametrize("watch", Watch, ids=lambda watch: watch.name)
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
-def test_a_life_in_which_nothing_goes_wrong(life: Life) -> None:
-    left, calls, events = undisturbed(LIVES.index(life))
+def test_a_life_in_which_nothing_goes_wrong(life: Life, watch: Watch) -> None:
+    left, calls, events = undisturbed(LIVES.index(life), watch)
 
     assert left["state"][:2] == (life.end or (None, None))
     assert left["pods"] == []
@@ -32,11 +33,12 @@ def test_a_life_in_which_nothing_goes_wrong(life: Life) -> None:
 
 
 @pytest.mark.parametrize("fault", Fault, ids=str)
+@pytest.mark.parametrize("watch", Watch, ids=lambda watch: watch.name)
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
-def test_whichever_call_goes_wrong_the_same_comes_of_it(life: Life, fault: Fault) -> None:
-    left, calls, events = undisturbed(LIVES.index(life))
+def test_whichever_call_goes_wrong_the_same_comes_of_it(life: Life, watch: Watch, fault: Fault) -> None:
+    left, calls, events = undisturbed(LIVES.index(life), watch)
     for number in range(calls):
-        world = SimulatedOperator()
+        world = SimulatedOperator(watch=watch)
         world.cluster.fault = (number, fault)
         live_through(life, world)
 
@@ -48,11 +50,14 @@ def test_whichever_call_goes_wrong_the_same_comes_of_it(life: Life, fault: Fault
 
 
 @pytest.mark.parametrize("fault", Fault, ids=str)
+@pytest.mark.parametrize("watch", Watch, ids=lambda watch: watch.name)
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
-def test_where_every_eleventh_call_goes_wrong_the_same_comes_of_it(life: Life, fault: Fault) -> None:
-    left = undisturbed(LIVES.index(life))[0]
+def test_where_every_eleventh_call_goes_wrong_the_same_comes_of_it(
+    life: Life, watch: Watch, fault: Fault
+) -> None:
+    left = undisturbed(LIVES.index(life), watch)[0]
     for first in range(11):
-        world = SimulatedOperator()
+        world = SimulatedOperator(watch=watch)
         world.cluster.fault, world.cluster.every = (first, fault), 11
         live_through(life, world)
 

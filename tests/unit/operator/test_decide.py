@@ -10,6 +10,7 @@ from egress_operator.decide import decide
 from egress_operator.decision import Decision, Facts
 from egress_operator.draft import PAGE_CONDITIONS, status_patch
 from egress_operator.endings import backoff_seconds
+from egress_operator.pod_state import PodView
 from support.operator_parts import (
     NOW,
     RECORDING,
@@ -160,6 +161,17 @@ def test_patience_with_an_image_ends_on_time() -> None:
     got = decide(task(status()), pod(waiting="ImagePullBackOff"), now=NOW, settings=SETTINGS)
 
     assert got.requeue_after == 55
+
+
+@pytest.mark.parametrize(
+    ("its", "nothing_left"),
+    [(None, True), (running(), False), (running(deleted_at=at(90)), False), (ended(summary()), True)],
+    ids=["no Pod", "records", "is ending", "has ended"],
+)
+def test_what_is_left_of_a_task_that_is_being_deleted(its: PodView | None, nothing_left: bool) -> None:  # noqa: FBT001 - a table's column
+    gone = task(RECORDING)
+    gone = gone.model_copy(update={"metadata": gone.metadata.model_copy(update={"deletion_timestamp": NOW})})
+    assert decide(gone, its, now=NOW, settings=SETTINGS).nothing_left is nothing_left
 
 
 def test_a_task_that_is_being_deleted_has_its_recorder_end_whoever_holds_the_task() -> None:

@@ -1,13 +1,14 @@
 """The Events of what changes in a task, whole."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from egress_api.states import GapReason, Reason, State
 from egress_api.status import EgressTaskStatus, Gap
-from egress_operator.events import events_of, worth_an_event
-from support.operator_parts import NOW, RECORDING, at, status, task
+from egress_operator.events import events_of, worth_a_line, worth_an_event
+from support.operator_parts import NOW, RECORDING, STOPPING, at, status, task
 
 
 def _changed(**fields: Any) -> EgressTaskStatus:
@@ -61,19 +62,31 @@ def test_what_is_missing_is_told_once_and_a_pause_is_no_loss(monkeypatch: pytest
 
 def test_two_events_of_one_look_have_two_names() -> None:
     gap = Gap(started_at=at(40), seconds=3, reason=GapReason.RECORDER_REPLACED)
-    events = events_of(task().metadata, status(), _changed(gaps=[gap]), now=NOW)
+    events = events_of(task().metadata, status(), status(attempt=2, gaps=[gap]), now=NOW)
 
-    assert [event["reason"] for event in events] == ["PROCESSING", "GapFound"]
+    assert [event["action"] for event in events] == ["ENQUEUED", "GapFound"]
     assert len({event["metadata"]["name"] for event in events}) == 2
 
 
-def test_a_new_state_and_a_new_attempt_are_told_and_nothing_else() -> None:
+def test_a_life_that_goes_as_asked_has_lines_in_the_log_and_no_events() -> None:
+    life = [None, status(), RECORDING, STOPPING, _changed(state=State.STOPPED)]
+
+    for before, after in pairwise(life):
+        assert after is not None
+        assert worth_a_line(before, after)
+        assert not worth_an_event(before, after)
+        assert events_of(task().metadata, before, after, now=NOW) == []
+
+
+def test_a_bad_end_and_a_new_attempt_are_told_once() -> None:
     first = status()
 
-    assert worth_an_event(None, first)
-    assert worth_an_event(first, RECORDING)
-    assert worth_an_event(first, status(attempt=2))
+    for told in (status(attempt=2), status(State.FAILED), status(State.TIMEOUT)):
+        assert worth_an_event(first, told)
+        assert not worth_an_event(told, told)
+    assert worth_an_event(None, status(State.FAILED))
     assert not worth_an_event(first, status(reason=Reason.UNSCHEDULABLE))
+    assert not worth_a_line(first, status(reason=Reason.UNSCHEDULABLE))
     assert not worth_an_event(status(attempt=0), first)
 
 

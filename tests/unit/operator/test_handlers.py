@@ -12,6 +12,7 @@ from egress_operator.metrics import Metrics
 from egress_operator.probes import WatchHealth
 from egress_operator.queue_settings import QueueSettings
 from egress_operator.turns import Turns
+from egress_operator.watched import Watched
 from egress_operator.workqueue import WorkQueue
 from support.operator_parts import NOW
 
@@ -40,10 +41,10 @@ def test_which_events_ring(event_type: str | None, task: dict[str, Any], wanted:
     assert needs_a_look(task, event_type=event_type) is wanted
 
 
-async def test_a_task_that_waits_rings_when_its_wait_ends_and_at_once_when_it_is_deleted() -> None:
-    queue: WorkQueue[TaskKey] = WorkQueue()
+def _registry(queue: WorkQueue[TaskKey], *, limits: QueueSettings | None = None) -> tuple[Any, Any]:
+    """Return the two doorbells: of tasks and of Pods."""
     turns = Turns(
-        QueueSettings(max_tasks=1),
+        limits or QueueSettings(),
         namespaces=["media"],
         queue=queue,
         metrics=Metrics(),
@@ -55,23 +56,51 @@ async def test_a_task_that_waits_rings_when_its_wait_ends_and_at_once_when_it_is
         """Nothing to end."""
 
     registry = build_registry(
-        queue=queue, watch=WatchHealth(clock=time.monotonic), turns=turns, begin=lambda: None, end=end
+        queue=queue,
+        watch=WatchHealth(clock=time.monotonic),
+        turns=turns,
+        watched=Watched(),
+        begin=lambda: None,
+        end=end,
     )
-    (doorbell,) = (
-        handler.fn
-        for handler in registry._watching._handlers
-        if "task" in getattr(handler.fn, "__name__", "")
-    )
+    by_name = {getattr(handler.fn, "__name__", ""): handler.fn for handler in registry._watching._handlers}
+    return by_name["task_doorbell"], by_name["pod_doorbell"]
+
+
+@pytest.mark.parametrize(("released", "rings"), [("false", True), ("true", False)])
+async def test_a_pod_rings_until_it_is_released(released: str, rings: bool) -> None:  # noqa: FBT001 - a table's column
+    queue: WorkQueue[TaskKey] = WorkQueue()
+    _, doorbell = _registry(queue)
+    pod = {
+        "metadata": {
+            "name": "task-1",
+            "namespace": "media",
+            "uid": "u",
+            "resourceVersion": "1",
+            "labels": {"egress-operator.dev/task": "task", "egress-operator.dev/released": released},
+        },
+        "spec": {},
+        "status": {},
+    }
+
+    for kind in ("MODIFIED", "DELETED"):
+        await doorbell(body=kopf.Body(pod), type=kind, event={"object": pod})  # type: ignore[arg-type]
+    assert queue.knows(TaskKey("media", "task")) is rings
+
+
+async def test_a_task_that_waits_rings_when_its_wait_ends_and_at_once_when_it_is_deleted() -> None:
+    queue: WorkQueue[TaskKey] = WorkQueue()
+    doorbell, _ = _registry(queue, limits=QueueSettings(max_tasks=1))
     created = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     waits = body(state="ENQUEUED", namespace="media", name="task", uid="u", resourceVersion="1")
     waits["metadata"]["creationTimestamp"] = created
     waits["spec"] = {"appId": "demo", "limits": {"enqueueTimeoutSeconds": 86400}}
     waits["status"]["reason"] = "QueueFull"
 
-    await doorbell(body=kopf.Body(waits), type=None)  # type: ignore[arg-type, call-arg, misc]
+    await doorbell(body=kopf.Body(waits), type=None, event={"object": waits})  # type: ignore[arg-type]
     key = TaskKey("media", "task")
     assert (queue.depth, queue.knows(key)) == (0, True)
-    await doorbell(body=kopf.Body(waits), type="DELETED")  # type: ignore[arg-type, call-arg, misc]
+    await doorbell(body=kopf.Body(waits), type="DELETED", event={"object": waits})  # type: ignore[arg-type]
     assert queue.depth == 1
     assert await queue.get() == key
     queue.done(key)

@@ -1,11 +1,15 @@
 """The operator's settings: the file, the environment over it, and sentences for what is wrong."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from egress_operator.errors import SettingsError
 from egress_operator.settings import Settings
+from support.otlp import without_opentelemetry
 
 FILE = """
 region: eu
@@ -195,6 +199,29 @@ def test_a_folder_that_would_mix_tasks_is_refused(file: Path, folder: str, says:
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("url: 's3://b', storageClass: GLACIER", "let a lifecycle rule"),
+        ("url: 's3://b', storageClass: deep_archive", "let a lifecycle rule"),
+        ("url: 'az://b', storageClass: Archive", "let a lifecycle rule"),
+        ("url: 'file:///b', storageClass: Cool", "plain files have none"),
+        ("url: 'gs://b', tags: {a: b}", "gs:// has none"),
+        ("url: 's3://b', tags: {'a,b': c}", "String should match pattern"),
+    ],
+)
+@pytest.mark.parametrize("app", [False, True], ids=["of all apps", "of one"])
+def test_a_store_that_cannot_do_what_is_asked_of_it_is_refused(
+    file: Path, store: str, says: str, *, app: bool
+) -> None:
+    given = f"{{url: 's3://all', apps: {{mine: {{{store}}}}}}}" if app else f"{{{store}}}"
+    file.write_text(f"store: {given}\nrecorder: {{image: recorder:1}}\n")
+
+    with pytest.raises(SettingsError, match=r"  store") as refused:
+        Settings.load(file)
+    assert says in str(refused.value)
+
+
 def test_a_missing_file_is_named_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="which does not exist") as refused:
         Settings.load(tmp_path / "none.yaml")
@@ -205,4 +232,23 @@ def test_a_file_that_is_no_yaml_is_named(file: Path) -> None:
     file.write_text("a: [")
 
     with pytest.raises(SettingsError, match="can't be read as YAML"):
+        Settings.load(file)
+
+
+def test_traces_without_opentelemetry_are_refused(file: Path, tmp_path: Path) -> None:
+    file.write_text(f"{FILE}tracing: {{endpoint: 'http://collector:4318'}}\n")
+    missing = without_opentelemetry(tmp_path)
+    path = f"{missing}:{os.environ.get('PYTHONPATH', '')}"
+    ended = subprocess.run(
+        [sys.executable, "-m", "egress_operator", "--config", str(file)],
+        capture_output=True, text=True, check=False, timeout=30, env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "egress-operator: tracing.endpoint is set, but OpenTelemetry is not installed" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_receiver_of_traces_that_is_none_is_named(file: Path) -> None:
+    file.write_text(f"{FILE}tracing: {{endpoint: 'collector:4318'}}\n")
+    with pytest.raises(SettingsError, match=r"tracing\.endpoint: .* must be http://HOST:PORT"):
         Settings.load(file)

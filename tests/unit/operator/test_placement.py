@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from egress_api.placement import Placement
+from egress_api.placement import Place, Placement
+from egress_api.recorder import RecorderConfig
 from egress_api.states import Reason
 from egress_operator.placement import PlacementSettings, node_selector, refused, region_of, tolerations
 from egress_operator.pods import build_pod, recorder_config, store_folder
@@ -197,7 +198,14 @@ def test_a_pods_place_is_the_tasks_beside_that_of_all_recorders() -> None:
     assert {key for key in placed if placed[key] != plain[key]} == {
         "nodeSelector",
         "tolerations",
+        "containers",
     }
+    told, plainly = (
+        RecorderConfig.model_validate_json(spec["containers"][0]["env"][0]["value"])
+        for spec in (placed, plain)
+    )
+    assert told.placement == Place(region="eu", zone="a")
+    assert told.model_copy(update={"placement": None, "store": plainly.store}) == plainly
 
 
 def test_region_stands_in_the_name_and_in_the_folder() -> None:

@@ -15,6 +15,8 @@ from egress_api.task import EgressTask
 from egress_operator.pod_state import PodView
 from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
 from egress_operator.settings import Settings
+from egress_operator.task_spans import attempt_place
+from egress_operator.trace_settings import OperatorTracing
 from support.operator_parts import SETTINGS, at, task
 
 CONFIG = {
@@ -225,7 +227,7 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
     pod["spec"]["containers"][0].pop("env")
     want = copy.deepcopy(POD)
     want["metadata"]["labels"]["egress-operator.dev/layout"] = "freestyle"
-    want["metadata"]["annotations"]["egress-operator.dev/users"] = ""
+    want["metadata"]["annotations"]["egress-operator.dev/users"] = ","
     (recorder,) = want["spec"]["containers"]
     recorder["image"] = "egress-recorder-web:1"
     recorder["resources"] = {
@@ -328,6 +330,32 @@ def test_a_store_on_a_volume_is_mounted_where_its_url_points() -> None:
     assert store_folder(task(), settings) == "file:///recordings/all/demo/task/"
 
 
+def test_an_app_with_a_store_of_its_own_has_nothing_of_the_others() -> None:
+    own = {
+        "url": "az://theirs",
+        "options": {"account_name": "theirs"},
+        "credentials_secret": "their-keys",
+        "storage_class": "Cool",
+        "tags": {"team": "theirs"},
+    }
+    everybodys = {
+        "url": "file:///srv",
+        "volume_claim": "nas",
+        "folder": "all/{task_id}",
+        "apps": {"demo": own},
+    }
+    pod = build_pod(task(), attempt=1, settings=_changed(store=everybodys))
+
+    assert pod["spec"]["volumes"][-1]["secret"]["secretName"] == "their-keys"
+    assert "nas" not in str(pod)
+    assert recorder_config(task(), attempt=1, settings=_changed(store=everybodys)).store.model_dump() == {
+        "url": "az://theirs/demo/task/",
+        "options": {"account_name": "theirs"},
+        "storage_class": "Cool",
+        "tags": {"team": "theirs"},
+    }
+
+
 def test_the_folder_takes_its_values_from_task_and_settings() -> None:
     settings = _changed(
         store={"url": "s3://bucket/prefix/", "folder": "/{region}/{namespace}/{app_id}/{task_id}/"},
@@ -371,15 +399,31 @@ def test_a_pause_says_nothing_of_a_stop_nor_a_stop_of_a_pause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "told"), [(("user1", "user-2"), "user1,user-2"), ((), "")], ids=["two", "everyone"]
+    ("users", "told"), [(("user1", "user-2"), "user1,user-2"), ((), ",")], ids=["two", "everyone"]
 )
 def test_whom_to_record_is_read_as_it_was_told(users: tuple[str, ...], told: str) -> None:
     assert wishes(users=users) == {"egress-operator.dev/users": told}
     pod = build_pod(task(users=list(users)), attempt=1, settings=SETTINGS)
     pod["metadata"] |= {"uid": "u"}
-    assert PodView.from_resource(pod).users == users
-    del pod["metadata"]["annotations"]["egress-operator.dev/users"]
-    assert PodView.from_resource(pod).users is None
+    view = PodView.from_resource(pod)
+    assert (view.users, view.choice_lost) == (users, False)
+
+
+@pytest.mark.parametrize("how", ["taken away", "emptied", "never there"])
+def test_a_choice_that_something_has_taken_away_is_lost_unless_the_pod_never_had_one(how: str) -> None:
+    pod = build_pod(task(users=["user1"]), attempt=1, settings=SETTINGS)
+    pod["metadata"] |= {"uid": "u"}
+    if how == "emptied":
+        pod["metadata"]["annotations"]["egress-operator.dev/users"] = ""
+    else:
+        del pod["metadata"]["annotations"]["egress-operator.dev/users"]
+    if how == "never there":
+        (control,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "control"]
+        control["downwardAPI"]["items"] = [
+            item for item in control["downwardAPI"]["items"] if item["path"] != "users"
+        ]
+    view = PodView.from_resource(pod)
+    assert (view.users, view.choice_lost) == (None, how != "never there")
 
 
 def test_a_task_that_is_paused_from_the_start_says_so_on_its_pod() -> None:
@@ -449,3 +493,30 @@ def test_more_tolerations_come_after_ours() -> None:
     spec = build_pod(task(), attempt=1, settings=_changed(recorder={"tolerations": [extra]}))["spec"]
 
     assert spec["tolerations"] == [*POD["spec"]["tolerations"], extra]
+
+
+def test_the_recorder_is_told_where_it_was_to_record_for_the_manifest_and_nothing_of_labels() -> None:
+    asked = {"region": "eu-west", "nodeSelector": {"example.com/team": "hidden"}}
+    pod = build_pod(task(placement=asked), attempt=1, settings=SETTINGS)
+    text = pod["spec"]["containers"][0]["env"][0]["value"]
+    config = RecorderConfig.model_validate_json(text)
+
+    assert config.placement is not None
+    assert (config.placement.region, config.placement.zone) == ("eu-west", None)
+    assert "hidden" not in text
+
+
+@pytest.mark.parametrize("secret", ["", "otlp"])
+def test_a_recorder_is_told_its_place_in_the_trace_and_its_secret_by_name(secret: str) -> None:
+    tracing = OperatorTracing(endpoint="http://collector:4318", headers_secret=secret)
+    settings = SETTINGS.model_copy(update={"tracing": tracing})
+    (container,) = build_pod(task(), attempt=2, settings=settings)["spec"]["containers"]
+    config, *headers = container["env"]
+    place = attempt_place(task().metadata, 2, sample_ratio=1)
+    assert json.loads(config["value"])["tracing"] == {
+        "endpoint": "http://collector:4318",
+        "traceparent": f"00-{place.trace_id}-{place.span_id}-01",
+    }
+    reference = {"name": "otlp", "key": "headers", "optional": True}
+    wanted = {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": {"secretKeyRef": reference}}
+    assert headers == ([wanted] if secret else [])

@@ -57,7 +57,7 @@ def test_what_a_lost_recorder_left_undone_is_no_failing_upload_of_the_next_one()
 
 
 def _stopped(report: LiveReport) -> str:
-    told = running(can_be_told_to_stop=True, told_to_stop=True, told_to_stop_at=NOW)
+    told = running(can_be_told_to_stop=True, told_to_stop=True, told_to_stop_at=at(95))
     got = decide(task(RECORDING, stop=True), told, now=NOW, settings=SETTINGS, facts=Facts(live=report))
     return got.status.message
 

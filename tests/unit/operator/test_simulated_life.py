@@ -23,7 +23,7 @@ from support.simulated_kubelet import (
     ready,
     told_to_stop,
 )
-from support.simulated_operator import SimulatedOperator
+from support.simulated_operator import SimulatedOperator, Watch
 from support.summaries import failed, live, summary
 
 WAITS = [
@@ -58,14 +58,18 @@ class SimulatedLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = SimulatedOperator()
-        self.kubelet = SimulatedKubelet(self.world.api)
-        self.api = self.world.api
+        self.lives_with(Watch.PROMPT)
         self.keeps_up = True
         self.nodes_are_gone = False
 
-    @initialize(retries=st.integers(0, 2))
-    def task_is_created(self, retries: int) -> None:
+    def lives_with(self, watch: Watch) -> None:
+        self.world = SimulatedOperator(watch=watch)
+        self.kubelet = SimulatedKubelet(self.world.api)
+        self.api = self.world.api
+
+    @initialize(retries=st.integers(0, 2), watch=st.sampled_from(list(Watch)))
+    def task_is_created(self, retries: int, watch: Watch) -> None:
+        self.lives_with(watch)
         limits = {"enqueueTimeoutSeconds": 300, "maxDurationSeconds": 1200}
         self.api.create_task("task", retryLimit=retries, limits=limits)
 

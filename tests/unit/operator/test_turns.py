@@ -9,7 +9,6 @@ import pytest
 from egress_api.states import Reason, State
 from egress_api.status import EgressTaskStatus
 from egress_api.task import EgressTask
-from egress_operator.bucket import Bucket
 from egress_operator.decision import Turn
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
@@ -199,6 +198,34 @@ async def test_a_task_that_cannot_be_read_or_written_blocks_nobody_unless_it_may
     assert bench.value("places_held") == held
 
 
+@pytest.mark.parametrize("again", ["seen", "listed"])
+async def test_a_deleted_task_of_which_nothing_runs_gives_its_place_up_however_often_it_is_seen(
+    again: str,
+) -> None:
+    bench = Bench(max_tasks=1)
+    runs = resource("runs", status=RUNS)
+    runs["metadata"]["deletionTimestamp"] = "2026-11-23T06:00:00Z"
+    waiting = resource("next", second=1)
+    bench.list_all(runs, waiting)
+    assert await bench.rung() == [], "its recorder may still upload"
+    bench.turns.left(TaskKey("media", "runs"), uid="uid-runs")
+    assert await bench.rung() == ["next"]
+    if again == "seen":
+        bench.turns.seen(runs)
+    else:
+        bench.list_all(runs, waiting)
+    assert bench.value("places_held") == 1
+
+    anew = resource("runs", status=RUNS)
+    anew["metadata"]["uid"] = "uid-anew"
+    bench.turns.seen(anew)
+    assert bench.value("places_held") == 2, "another task of that name"
+    bench.turns.seen(anew, gone=True)
+    bench.turns.drop(TaskKey("media", "runs"))
+    bench.turns.seen(runs)
+    assert bench.value("places_held") == 2, "what is remembered goes with the task"
+
+
 async def test_starts_are_no_more_a_second_than_may_be() -> None:
     bench = Bench(starts_per_second=20, starts_burst=1)
     bench.list_all(resource("one"), resource("two", second=1))
@@ -210,14 +237,6 @@ async def test_starts_are_no_more_a_second_than_may_be() -> None:
 
     key = await asyncio.wait_for(bench.queue.get(), 5)
     assert key == TaskKey("media", "two")
-
-
-def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = Bucket(per_second=2, burst=3)
-    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
-    assert bucket.seconds_to_next(0.0) == 0.5
-    assert [bucket.take(0.5), bucket.take(0.5)] == [True, False]
-    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
 
 
 # Who is told, and how often.

@@ -36,7 +36,7 @@ class OneTask(Cluster):
         self, namespace: str, name: str, patch: dict[str, Any], *, resource_version: str
     ) -> dict[str, Any]:
         self.written.append(patch)
-        return {}
+        return self.raw
 
     async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
         pass

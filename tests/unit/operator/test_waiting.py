@@ -1,5 +1,6 @@
 """What a task that waits says of itself, what becomes of that when its turn has come, and Pods that go through Kueue."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,6 +44,54 @@ def test_who_waits_says_for_what_and_where_it_stands(turn: Turn, says: str) -> N
     assert accepted is not None
     assert accepted.status is ConditionStatus.TRUE
     assert got.requeue_after == 200, "the enqueue timeout"
+
+
+@pytest.mark.parametrize(
+    ("turn", "says"),
+    [
+        (
+            FULL,
+            "as many tasks record as may (5); status.queuePosition is its place in the line of all that wait for a place",
+        ),
+        (
+            OF_APP,
+            (
+                "as many tasks of app demo record as may (2); status.queuePosition is its place in the line of those of app "
+                "demo that wait"
+            ),
+        ),
+        (
+            RATE,
+            (
+                "as many recordings begin as may (0.5 a second); status.queuePosition is its place in the line of all that wait "
+                "for their start"
+            ),
+        ),
+    ],
+    ids=lambda value: value.reason if isinstance(value, Turn) else "",
+)
+def test_a_condition_says_why_there_is_no_pod_and_what_the_position_means(turn: Turn, says: str) -> None:
+    got = decide(task(), None, now=NOW, settings=LIMITED, facts=Facts(turn=turn)).status
+    condition = got.condition(ConditionType.POD_SCHEDULED)
+    assert condition is not None
+    assert (condition.status, condition.reason) == (ConditionStatus.FALSE, turn.reason)
+    assert condition.message == f"the Pod is created when it is the task's turn: {says}"
+
+
+def test_another_position_leaves_the_conditions_as_they_are_until_the_turn_comes() -> None:
+    first = decide(task(), None, now=NOW, settings=LIMITED, facts=Facts(turn=FULL)).status
+    nearer = decide(
+        task(first), None, now=at(30), settings=LIMITED, facts=Facts(turn=replace(FULL, position=3))
+    ).status
+    assert (nearer.queue_position, nearer.conditions) == (3, first.conditions)
+    begun = decide(task(nearer), None, now=at(60), settings=LIMITED, facts=Facts(turn=GRANTED)).status
+    condition = begun.condition(ConditionType.POD_SCHEDULED)
+    assert condition is not None
+    assert (condition.status, condition.reason, condition.message) == (
+        ConditionStatus.UNKNOWN,
+        "Accepted",
+        "it was the task's turn",
+    )
 
 
 def test_before_the_operator_has_counted_nothing_is_written() -> None:

@@ -14,8 +14,12 @@ from standardwebhooks import Webhook
 from egress_api.outbox import MAX_PENDING
 from egress_api.states import State
 from egress_api.status import EgressTaskStatus
+from egress_api.tracing.spans import Span
 from egress_operator.keys import TaskKey
 from egress_operator.metrics import Metrics
+from egress_operator.task_spans import place_of
+from egress_operator.task_traces import TaskTraces
+from egress_operator.trace_settings import OperatorTracing
 from egress_operator.webhooks.hand import HELD, Hand
 from egress_operator.webhooks.post import Outcome, _meaning
 from egress_operator.webhooks.record import Subject
@@ -61,6 +65,30 @@ async def test_events_come_in_order_signed_and_named(desk: Desk, receiver: Recei
     assert (head["Content-Type"], head["User-Agent"]) == ("application/json", "egress-operator")
     data = receiver.taken[0].data
     assert (data.app_id, data.task_id, data.request_id, data.sequence) == ("demo", "task", "r1", 1)
+
+
+async def test_each_try_is_a_span_of_the_task_s_trace_and_tells_the_receiver(
+    desk: Desk, receiver: Receiver
+) -> None:
+    spans: list[Span] = []
+    rules = OperatorTracing(endpoint="http://collector:4318")
+    desk.sender._traces = TaskTraces(spans.append, rules=rules, clock=lambda: desk.now)
+    receiver.answers = [503]
+    desk.change("task", RECORDING)
+    await until("a try", lambda: len(spans) == 1)
+    await desk.idle()
+    desk.later(5)
+    await until("two events", lambda: len(receiver.taken) == 2 and len(spans) == 3)
+    place = place_of("uid-task", "", sample_ratio=1)
+    assert {(span.name, span.place.trace_id, span.parent_id) for span in spans} == {
+        ("egress.webhook", place.trace_id, place.span_id)
+    }
+    assert [(span.attributes["egress.webhook.event"], span.error) for span in spans] == [
+        ("task.processing", "HTTP 503"),
+        ("task.processing", ""),
+        ("task.file", ""),
+    ]
+    assert [head["traceparent"] for head in receiver.headers[-2:]] == [str(span.place) for span in spans[1:]]
 
 
 async def test_what_is_delivered_waits_for_another_write_and_the_end_for_none(

@@ -176,10 +176,17 @@ def test_a_pause_is_wished_by_a_file_and_what_is_no_wish_changes_nothing(tmp_pat
     assert [line["event"] for line in said] == ["wish-unreadable"] * 3
 
 
-def test_whom_to_record_stands_in_a_file_and_stays_where_there_is_none(tmp_path: Path) -> None:
+def test_whom_to_record_stands_in_a_file_and_stays_where_it_says_nothing(tmp_path: Path) -> None:
     users, file = Users(str(tmp_path), begin=("a",)), tmp_path / "users"
     assert users.read() == ("a",)
-    for text, expected in [("b,c", ("b", "c")), ("", ()), ("d\n", ("d",))]:
+    for text, expected in [
+        ("", ("a",)),
+        ("b,c", ("b", "c")),
+        ("", ("b", "c")),
+        (",", ()),
+        ("\n", ()),
+        ("d\n", ("d",)),
+    ]:
         file.write_text(text)
         assert users.read() == expected
     file.write_bytes(b"\xff")

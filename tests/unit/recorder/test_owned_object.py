@@ -7,27 +7,26 @@ from pathlib import Path
 import pytest
 
 from egress_api.manifest import Manifest
-from egress_api.recorder import StoreConfig
 from egress_recorder.errors import ObjectChangedError, ObjectDamagedError, OutputExistsError
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.owned_object import OwnedObject
 from egress_recorder.recording import Recording, StoredSegment
 from egress_recorder.store import Store
 from support.recorder import NOW, recorder_config
-from support.s3_server import options_for, write_keys
+from support.store_backends import KINDS, Backend, S3Backend
 from support.store_faults_server import Proxy, Rule
 
 DAMAGED_ONCE = Rule("corrupt", methods=("PUT",), times=1)
 
+pytestmark = pytest.mark.parametrize("backend", KINDS, indirect=True)
+
 
 @pytest.fixture
-def store(proxy: Proxy, tmp_path: Path) -> Store:
-    write_keys(tmp_path / "credentials")
+def store(backend: Backend, proxy: Proxy, tmp_path: Path) -> Store:
+    backend.write_credentials(tmp_path / "credentials", proxy.port)
     # without a signature over the content the server takes what arrives
-    options = options_for(proxy.port, unsigned_payload="true")
-    return Store(
-        StoreConfig(url="s3://recordings/t1/", options=options), credentials_dir=tmp_path / "credentials"
-    )
+    more = {"unsigned_payload": "true"} if isinstance(backend, S3Backend) else {}
+    return Store(backend.config(proxy.port, **more), credentials_dir=tmp_path / "credentials")
 
 
 @pytest.fixture

@@ -1,38 +1,26 @@
-"""A store that fails while there is recorded, and while there is finished: a real S3 server behind a proxy that is told
+"""A store that fails while there is recorded, and while there is finished: a real server behind a proxy that is told
 what to do to requests. Whatever it was: when it is over, every segment is in the store, in order, and verified.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import structlog
 
 from egress_api.manifest import Manifest
+from egress_api.recorder import StoreConfig
 from egress_api.states import Reason
-from egress_recorder.clock import SystemClock
-from egress_recorder.context import Context
-from egress_recorder.ending import Ending
-from egress_recorder.finalizing import Finalizing
-from egress_recorder.live import Live
-from egress_recorder.manifest_store import ManifestStore
-from egress_recorder.people import People
-from egress_recorder.recording import Recording
-from egress_recorder.settings import Settings
-from egress_recorder.stop_signal import StopSignal
-from egress_recorder.store import Store
-from egress_recorder.uploader import Uploader
 from support import s3_server, store_faults
-from support.recorder import NOW, recorder_config
-from support.s3_server import S3Server, options_for, write_keys
+from support.s3_server import S3Server, write_keys
+from support.store_backends import KINDS, SIGNED, Backend, S3Backend
 from support.store_faults_server import Proxy, Rule
+from support.store_world import CEILING, Player, Volume, World, check_complete, until
 
-CEILING = 0.2
+UNSIGNED = {"unsigned_payload": "true"}
+"""S3's server does not find out then what the way has damaged; Azure's never does."""
 REQUESTS_PER_TRY = 2
 """obstore asks a second time by itself."""
 
@@ -67,86 +55,19 @@ ROWS = [
     Row(
         "damaged on the way, found by reading",
         Rule("corrupt", methods=("PUT",)),
-        options=(("unsigned_payload", "true"),),
+        options=tuple(UNSIGNED.items()),
     ),
     Row("another checksum is said", Rule("wrong-etag", methods=("PUT",)), then="goes on"),
 ]
 
 
-class World:
-    """An uploader before a store that can be made to fail."""
-
-    def __init__(self, folder: Path, proxy: Proxy, *, attempt: int = 1, **options: str) -> None:
-        self.folder = folder
-        store = {"url": "s3://recordings/t1/", "options": options_for(proxy.port, **options)}
-        config = recorder_config(store=store, attempt=attempt, finalize_seconds=60)
-        self.store = Store(config.store, credentials_dir=folder / "credentials")
-        self.manifest = ManifestStore(self.store, config)
-        self.recording = Recording(config, created_at=NOW)
-        self.context = Context(
-            config=config,
-            settings=Settings(upload_backoff_seconds=CEILING),
-            clock=SystemClock(),
-            live=Live(config=config, people=People(now=0.0), beat_at=0.0, recording=self.recording),
-            stop=StopSignal(),
-            log=structlog.get_logger(),
-        )
-        self.uploader = Uploader(
-            self.context, store=self.store, manifest=self.manifest, recording=self.recording
-        )
-        self.contents: list[bytes] = []
-        self._uploading: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Claim the folder, and begin to upload."""
-        await self.manifest.write(self.recording.manifest())
-        self._uploading = asyncio.create_task(self.uploader.run())
-
-    async def stop(self) -> None:
-        """End the uploads, if they still run."""
-        if self._uploading is not None:
-            self._uploading.cancel()
-            await asyncio.wait({self._uploading})
-
-    def record(self, segments: int) -> None:
-        """Close so many segments."""
-        for _ in range(segments):
-            number = len(self.contents)
-            content = f"segment {number} ".encode() * 1500
-            path = self.folder / f"seg_{number}.ts"
-            path.write_bytes(content)
-            self.contents.append(content)
-            self.uploader.submit(
-                self.recording.add(path, size_bytes=len(content), started_at=NOW, seconds=4.0)
-            )
-
-    async def finish(self) -> tuple[Ending, bool]:
-        assert self._uploading is not None
-        finalizing = Finalizing(self.context, recording=self.recording, uploader=self.uploader)
-        ending = Ending.stopped(Reason.STOP_REQUESTED, "Stopped as asked.")
-        return await finalizing.run(ending, uploading=self._uploading)
-
-    @property
-    def failures(self) -> int:
-        return self.context.live.upload_failures
-
-
-async def until(what: Callable[[], bool], *, within: float = 20) -> None:
-    deadline = time.monotonic() + within
-    while True:
-        if what():
-            return
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 @pytest.fixture
-async def make_world(tmp_path: Path, proxy: Proxy) -> AsyncIterator[Callable[..., World]]:
+async def make_world(tmp_path: Path, proxy: Proxy, backend: Backend) -> AsyncIterator[Callable[..., World]]:
     made: list[World] = []
-    write_keys(tmp_path / "credentials")
+    backend.write_credentials(tmp_path / "credentials", proxy.port)
 
     def make(**options: str) -> World:
-        made.append(World(tmp_path, proxy, **options))
+        made.append(World(tmp_path, backend.config(proxy.port, **options)))
         return made[-1]
 
     yield make
@@ -154,58 +75,11 @@ async def make_world(tmp_path: Path, proxy: Proxy) -> AsyncIterator[Callable[...
         await world.stop()
 
 
-class Player:
-    """Looks at the playlist all the time, as those who play it do."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seen: list[str] = []
-        self._looking = asyncio.create_task(self._look())
-
-    async def _look(self) -> None:
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                text = self._path.read_text()
-                if not self.seen or text != self.seen[-1]:
-                    self.seen.append(text)
-            await asyncio.sleep(0.003)
-
-    async def leave(self) -> None:
-        self._looking.cancel()
-        await asyncio.wait({self._looking})
-
-    def check(self) -> None:
-        """Each playlist that was seen is the one before with more behind it; the end is said once."""
-        for before, after in zip(self.seen, self.seen[1:], strict=False):
-            assert after.startswith(before), "a playlist may only grow"
-        assert not any("#EXT-X-ENDLIST" in text for text in self.seen[:-1])
-
-
 @pytest.fixture
-async def player(s3: S3Server) -> AsyncIterator[Player]:
-    made = Player(s3.bucket / "t1" / "out.m3u8")
+async def player(backend: Backend) -> AsyncIterator[Player]:
+    made = Player(backend)
     yield made
     await made.leave()
-
-
-def check_complete(world: World, folder: Path) -> None:
-    """Everything that was recorded is in the store as the manifest says, and is listed in order."""
-    manifest = Manifest.model_validate_json(folder.joinpath("manifest.json").read_bytes())
-    assert manifest.complete
-    assert [segment.index for segment in manifest.segments] == list(range(len(world.contents)))
-    for segment, content in zip(manifest.segments, world.contents, strict=True):
-        assert folder.joinpath(segment.name).read_bytes() == content
-        assert (segment.size_bytes, segment.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-    playlist = folder.joinpath("out.m3u8").read_bytes()
-    listed = [line for line in playlist.decode().splitlines() if line and not line.startswith("#")]
-    assert listed == [segment.name for segment in manifest.segments]
-    assert playlist.count(b"#EXT-X-ENDLIST") == 1
-    assert b"#EXT-X-DISCONTINUITY\n" not in playlist
-    assert manifest.files[0].sha256 == hashlib.sha256(playlist).hexdigest()
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"manifest.json", "out.m3u8", *listed}, "nothing is left of tries that failed"
-    assert world.recording.lost == 0
-    assert world.uploader.last_error is None
 
 
 async def let_it_fail(world: World, proxy: Proxy, row: Row) -> None:
@@ -225,9 +99,9 @@ async def let_it_fail(world: World, proxy: Proxy, row: Row) -> None:
             assert world.recording.pending_bytes > 0
 
 
-async def begun(make_world: Callable[..., World], proxy: Proxy, row: Row) -> World:
+async def begun(make_world: Callable[..., World], proxy: Proxy, backend: Backend, row: Row) -> World:
     """Record a little into a store that works, then have it fail."""
-    world = make_world(**dict(row.options))
+    world = make_world(**dict(row.options) if isinstance(backend, S3Backend) else {})
     await world.start()
     world.record(3)
     await until(lambda: world.recording.listed == 3)
@@ -235,11 +109,12 @@ async def begun(make_world: Callable[..., World], proxy: Proxy, row: Row) -> Wor
     return world
 
 
+@pytest.mark.parametrize("backend", KINDS, indirect=True)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_store_that_fails_while_there_is_recorded_gets_everything_later(
-    make_world: Callable[..., World], proxy: Proxy, s3: S3Server, player: Player, row: Row
+    make_world: Callable[..., World], proxy: Proxy, backend: Backend, player: Player, row: Row
 ) -> None:
-    world = await begun(make_world, proxy, row)
+    world = await begun(make_world, proxy, backend, row)
     world.record(6)
     await let_it_fail(world, proxy, row)
     if row.then != "goes on":
@@ -249,15 +124,16 @@ async def test_a_store_that_fails_while_there_is_recorded_gets_everything_later(
     await proxy.set()
     ending, uploaded = await world.finish()
     assert (ending.reason, uploaded) == (Reason.STOP_REQUESTED, True)
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
     player.check()
 
 
+@pytest.mark.parametrize("backend", SIGNED, indirect=True)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_store_that_fails_while_there_is_finished_gets_everything_before_the_end(
-    make_world: Callable[..., World], proxy: Proxy, s3: S3Server, player: Player, row: Row
+    make_world: Callable[..., World], proxy: Proxy, backend: Backend, player: Player, row: Row
 ) -> None:
-    world = await begun(make_world, proxy, row)
+    world = await begun(make_world, proxy, backend, row)
     world.record(4)
     finishing = asyncio.create_task(world.finish())
     await let_it_fail(world, proxy, row)
@@ -266,10 +142,11 @@ async def test_a_store_that_fails_while_there_is_finished_gets_everything_before
         await proxy.set()
     ending, uploaded = await finishing
     assert (ending.reason, uploaded) == (Reason.STOP_REQUESTED, True)
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
     player.check()
 
 
+@pytest.mark.parametrize("backend", SIGNED, indirect=True)
 @pytest.mark.parametrize("name", ["manifest.json", "out.m3u8"])
 @pytest.mark.parametrize(
     "rule",
@@ -277,20 +154,22 @@ async def test_a_store_that_fails_while_there_is_finished_gets_everything_before
     ids=lambda rule: rule.fault,
 )
 async def test_the_end_is_written_again_until_it_is_there_as_it_should_be(
-    make_world: Callable[..., World], proxy: Proxy, s3: S3Server, rule: Rule, name: str
+    make_world: Callable[..., World], proxy: Proxy, backend: Backend, rule: Rule, name: str
 ) -> None:
-    world = make_world(unsigned_payload="true")
+    world = make_world(**UNSIGNED if isinstance(backend, S3Backend) else {})
     await world.start()
     world.record(2)
-    await until(lambda: b"out_000001" in _read(s3, "out.m3u8"))
+    await until(lambda: b"out_000001" in backend.read("out.m3u8"))
     await proxy.set(replace(rule, methods=("PUT",), key=name, times=5))
     ending, uploaded = await world.finish()
     assert (ending.reason, uploaded) == (Reason.STOP_REQUESTED, True)
     assert [seen.fault for seen in proxy.seen].count(rule.fault) >= 1
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
 
 
-async def test_a_bucket_that_was_away_is_used_again(make_world: Callable[..., World], s3: S3Server) -> None:
+async def test_a_bucket_that_was_away_is_used_again(
+    make_world: Callable[..., World], backend: Backend, s3: S3Server
+) -> None:
     world = make_world()
     await world.start()
     world.record(2)
@@ -302,11 +181,33 @@ async def test_a_bucket_that_was_away_is_used_again(make_world: Callable[..., Wo
     away.rename(s3.bucket)
     _, uploaded = await world.finish()
     assert uploaded
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
+
+
+@pytest.mark.parametrize("phase", ["while there is recorded", "while there is finished"])
+async def test_a_volume_that_was_away_gets_everything_later(tmp_path: Path, phase: str) -> None:
+    folder = tmp_path / "volume" / "t1"
+    world = World(tmp_path, StoreConfig(url=f"{folder.as_uri()}/"))
+    await world.start()
+    world.record(3)
+    await until(lambda: world.recording.listed == 3)
+    away = folder.parent.rename(tmp_path / "away")
+    folder.parent.write_text("no folder, as where nothing is mounted")
+    world.record(4)
+    finishing = asyncio.create_task(world.finish()) if phase.endswith("finished") else None
+    failures = world.failures
+    await until(lambda: world.failures >= failures + 4)
+    assert "did not" in str(world.uploader.last_error)
+    folder.parent.unlink()
+    away.rename(folder.parent)
+    ending, uploaded = await (finishing or world.finish())
+    await world.stop()
+    assert (ending.reason, uploaded) == (Reason.STOP_REQUESTED, True)
+    check_complete(world, Volume(folder))
 
 
 async def test_new_credentials_are_taken_when_they_come(
-    make_world: Callable[..., World], s3: S3Server, tmp_path: Path
+    make_world: Callable[..., World], backend: Backend, s3: S3Server, tmp_path: Path
 ) -> None:
     world = make_world()
     await world.start()
@@ -321,11 +222,11 @@ async def test_new_credentials_are_taken_when_they_come(
     await until(lambda: world.recording.listed == 5)
     _, uploaded = await world.finish()
     assert uploaded
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
 
 
 async def test_a_secret_with_an_option_that_is_none_is_mended_like_everything_else(
-    make_world: Callable[..., World], s3: S3Server, tmp_path: Path
+    make_world: Callable[..., World], backend: Backend, s3: S3Server, tmp_path: Path
 ) -> None:
     world = make_world()
     await world.start()
@@ -335,7 +236,7 @@ async def test_a_secret_with_an_option_that_is_none_is_mended_like_everything_el
     tmp_path.joinpath("credentials", "no_such_option").unlink()
     _, uploaded = await world.finish()
     assert uploaded
-    check_complete(world, s3.bucket / "t1")
+    check_complete(world, backend)
 
 
 async def test_a_server_without_md5_is_read_back(tmp_path: Path) -> None:
@@ -343,7 +244,8 @@ async def test_a_server_without_md5_is_read_back(tmp_path: Path) -> None:
         proxy = Proxy(("127.0.0.1", s3.port))
         await proxy.start()
         write_keys(tmp_path / "credentials")
-        world = World(tmp_path, proxy)
+        backend = S3Backend(s3)
+        world = World(tmp_path, backend.config(proxy.port))
         await world.start()
         await proxy.set(Rule("corrupt", methods=("PUT",), key=r"000001\.ts", times=1))
         world.record(3)
@@ -351,7 +253,7 @@ async def test_a_server_without_md5_is_read_back(tmp_path: Path) -> None:
         await world.stop()
         await proxy.stop()
         assert uploaded
-        check_complete(world, s3.bucket / "t1")
+        check_complete(world, backend)
         assert any(seen.method == "GET" and "000000.ts" in seen.path for seen in proxy.seen)
 
 
@@ -372,12 +274,7 @@ async def test_what_was_dropped_from_a_full_spool_is_not_uploaded_and_stops_noth
     await proxy.set()
     _, uploaded = await world.finish()
     assert uploaded
-    manifest = Manifest.model_validate_json(_read(s3, "manifest.json"))
+    manifest = Manifest.model_validate_json(S3Backend(s3).read("manifest.json"))
     assert [segment.name for segment in manifest.segments] == [f"out_{n:06d}.ts" for n in (1, 2, 7)]
     names = {path.name for path in s3.bucket.joinpath("t1").glob("*.ts")}
     assert names == {segment.name for segment in manifest.segments}
-
-
-def _read(s3: S3Server, name: str) -> bytes:
-    path = s3.bucket / "t1" / name
-    return path.read_bytes() if path.exists() else b""

@@ -15,12 +15,14 @@ from egress_gateway.cluster import Cluster
 from egress_gateway.history import history as history_module
 from egress_gateway.history import store as history_store
 from egress_gateway.settings import Settings
+from egress_recorder.store import Store
 from support import history
 from support.auth import bearer, entry, new_key
 from support.gateway import until
 from support.gateway_tasks import cache_of, made
 from support.history import TASK, keep, manifest
 from support.s3_server import BUCKET, KEYS, S3Server, options_for, write_keys
+from support.store_backends import KINDS, SIGNED, Backend
 from support.store_faults_server import Proxy, Rule
 
 PATH = f"/egress/v1/demo/tasks/{TASK}"
@@ -40,9 +42,15 @@ def settings(proxy: Proxy, keys: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def make(aiohttp_client: AiohttpClient) -> Any:
+def asked() -> list[str]:
+    """Give the tasks that the API server was asked for."""
+    return []
+
+
+@pytest.fixture
+async def make(aiohttp_client: AiohttpClient, asked: list[str]) -> Any:
     """Make gateways whose API server has no task at all; keywords are settings."""
-    server = TestServer(history.empty_api_server())
+    server = TestServer(history.empty_api_server(asked))
     await server.start_server()
 
     async def make(**given: Any) -> Client:
@@ -350,6 +358,58 @@ async def test_many_who_ask_at_once_share_what_one_has_read(
     assert len(proxy.seen) == 1
 
 
+async def test_the_unknown_ids_of_one_app_cost_another_neither_its_turn_nor_its_answers(
+    make: Any, settings: dict[str, Any], s3: S3Server, proxy: Proxy
+) -> None:
+    keep(s3.bucket, manifest())
+    gateway = await make(history={**settings, "parallel": 2, "keepEntries": 3, "timeoutSeconds": 3})
+    assert (await gateway.get(PATH)).status == 200
+    flood = [f"/egress/v1/other/tasks/t{number}" for number in range(6)]
+    await asyncio.gather(*(gateway.get(path) for path in flood))
+    before = len(proxy.seen)
+    assert (await gateway.get(PATH)).status == 200
+    assert len(proxy.seen) == before, "kept"
+
+    keep(s3.bucket, manifest(task_id="t2"), folder="demo/t2")
+    await proxy.set(Rule("black-hole", key="other/"))
+    calls = [asyncio.create_task(gateway.get(f"{path}x")) for path in flood]
+
+    async def stuck() -> bool:
+        return any(f"{path.rpartition('/')[2]}x" in seen.path for path in flood for seen in proxy.seen)
+
+    await until("a read that hangs", stuck)
+    begun = asyncio.get_running_loop().time()
+    assert (await gateway.get("/egress/v1/demo/tasks/t2")).status == 200
+    assert asyncio.get_running_loop().time() - begun < 2
+    assert {answer.status for answer in await asyncio.gather(*calls)} == {503}
+
+
+async def test_the_api_server_is_asked_once_in_a_while_for_a_task_that_is_gone(
+    make: Any, settings: dict[str, Any], s3: S3Server, asked: list[str]
+) -> None:
+    keep(s3.bucket, manifest())
+    gateway = await make(history=settings)
+    assert (await gateway.get(PATH)).status == 200
+    assert (await gateway.get(PATH)).status == 200
+    assert len(asked) == 2, "without a watch nobody would tell of another task of that name"
+
+    cache = cache_of(gateway)
+    cache.replace([], resource_version="10")
+    for _ in range(3):
+        assert (await gateway.get(PATH)).status == 200
+    assert len(asked) == 2
+    assert (await refused(gateway, f"/egress/v1/other/tasks/{TASK}"))[:2] == (404, "task-not-found")
+    assert len(asked) == 3, "what is known of one app's is not another's"
+    cache.put_own(made(TASK, 11, state="PROCESSING"))
+    assert (await (await gateway.get(PATH)).json())["status"] == "PROCESSING"
+
+
+async def test_where_it_was_to_record_is_told_as_before(gateway: Client, s3: S3Server) -> None:
+    keep(s3.bucket, manifest(placement={"region": "eu-west", "zone": "eu-west-1a"}))
+    answer = await (await gateway.get(PATH)).json()
+    assert answer["payload"]["placement"] == {"region": "eu-west", "zone": "eu-west-1a"}
+
+
 async def test_who_waits_too_long_for_a_turn_is_told_to_come_back(
     make: Any, settings: dict[str, Any], proxy: Proxy
 ) -> None:
@@ -377,6 +437,7 @@ async def test_of_a_long_recording_only_the_beginning_is_read(
 @pytest.mark.parametrize(
     "content",
     [
+        b"",
         b"{}",
         b"\xff\xfe",
         b'{"hello": "world"}',
@@ -385,7 +446,7 @@ async def test_of_a_long_recording_only_the_beginning_is_read(
         manifest().replace(b'"format":"hls"', b'"format":"fmp4"'),
         manifest().replace(b'"state":"STOPPED"', b'"state":"ARCHIVED"'),
     ],
-    ids=["empty", "binary", "foreign", "newer", "older", "newer format", "newer state"],
+    ids=["nothing", "empty", "binary", "foreign", "newer", "older", "newer format", "newer state"],
 )
 async def test_what_cannot_be_read_is_not_passed_off_as_a_status(
     gateway: Client, s3: S3Server, content: bytes
@@ -422,3 +483,50 @@ async def test_while_the_cluster_cannot_tell_the_store_is_not_asked(
 
 async def test_without_a_store_what_is_gone_is_gone(make: Any) -> None:
     assert (await refused(await make()))[1:] == ("task-not-found", f"App demo has no task {TASK}")
+
+
+@pytest.fixture
+def keep_anywhere(backend: Backend, tmp_path: Path) -> Any:
+    """Put a manifest into a store of any kind; return what a gateway is told of that."""
+    backend.write_credentials(tmp_path / "any-keys")
+    config = backend.config(backend.port)
+
+    async def keep(content: bytes) -> dict[str, Any]:
+        store = Store(config, credentials_dir=tmp_path / "any-keys")
+        await store.put(f"demo/{TASK}/manifest.json", content, content_type="application/json")
+        return {"url": config.url, "options": config.options, "credentialsDir": str(tmp_path / "any-keys")}
+
+    return keep
+
+
+@pytest.mark.parametrize("backend", SIGNED, indirect=True)
+async def test_what_the_store_alone_tells_of_has_links_where_they_are_wanted(
+    make: Any, keep_anywhere: Any, backend: Backend
+) -> None:
+    folder = f"{backend.config(backend.port).url}demo/{TASK}/"
+    place = await keep_anywhere(manifest(store={"url": folder}))
+    gateway = await make(history=place, links=place)
+    answer = await (await gateway.get(PATH, params={"links": "true"})).json()
+    assert (answer["status"], answer["archived"]) == ("STOPPED", True)
+    assert sorted(answer["links"]["files"]) == ["manifest.json", "out.m3u8"]
+    assert "links" not in await (await gateway.get(PATH)).json()
+
+
+@pytest.mark.parametrize("backend", KINDS, indirect=True)
+async def test_an_empty_manifest_and_a_missing_bucket_are_told_apart_in_every_kind_of_store(
+    make: Any, keep_anywhere: Any
+) -> None:
+    place = await keep_anywhere(b"")
+    status, kind, detail = await refused(await make(history=place))
+    assert (status, kind) == (404, "task-not-found")
+    assert "none that this gateway can read" in detail
+    nowhere = {**place, "url": f"{place['url'].partition(':')[0]}://nowhere-to-be-found"}
+    assert (await refused(await make(history=nowhere)))[:2] == (503, "store-unavailable")
+
+
+@pytest.mark.parametrize("backend", KINDS, indirect=True)
+async def test_an_app_with_a_store_of_its_own_is_told_of_from_there(make: Any, keep_anywhere: Any) -> None:
+    own = await keep_anywhere(manifest())
+    gateway = await make(history={"url": "file:///nowhere", "apps": {"demo": own}})
+    answer = await (await gateway.get(PATH)).json()
+    assert answer["manifest_uri"] == f"{own['url'].rstrip('/')}/demo/{TASK}/manifest.json"
