@@ -57,9 +57,11 @@ async def listening(talk: Talk = echo) -> AsyncIterator[Host]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host.hits += 1
-        with contextlib.suppress(OSError):
-            await talk(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError):
+                await talk(reader, writer)
+        finally:  # also where the test is over, and this is cancelled
+            writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     host.port = server.sockets[0].getsockname()[1]
