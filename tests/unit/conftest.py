@@ -3,6 +3,7 @@
 Hypothesis goes without its deadline of 200 ms: on a busy machine an example is late, and pytest's own timeout holds.
 """
 
+import gc
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,19 @@ from support.store_faults_server import Proxy
 # The same examples each time, so that what a run says is of the code alone; EXPLORE=1 looks further.
 settings.register_profile("unit", settings(), deadline=None, derandomize="EXPLORE" not in os.environ)
 settings.load_profile("unit")
+
+
+def pytest_collection_finish() -> None:
+    """Set what is imported by now aside, so that looking for rubbish after each test costs a millisecond or two."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _rubbish_is_found_where_it_was_left() -> Iterator[None]:
+    """Let a connection that a test leaves open fail that test, and not whichever one the collector runs in."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
