@@ -101,7 +101,8 @@ def test_who_shows_nothing_or_nothing_that_holds_is_unknown(callers: Callers) ->
 
 def test_a_key_starts_reads_and_stops_for_its_app_alone(callers: Callers) -> None:
     key = {"X-API-Key": callers.key}
-    body = start_body(channel="nobody-here", token=recorder_token("nobody-here", identity=request_id()))
+    channel = f"nobody-{request_id()}"
+    body = start_body(channel=channel, token=recorder_token(channel, identity=request_id()))
     assert_refused(callers.call("POST", "", body, app=THEIRS, **key), 403)
     started = callers.call("POST", "", body, **key)
     assert started.status == 202, started.body

@@ -76,7 +76,7 @@ def test_bad_input_is_named_and_makes_nothing(
 def test_one_request_through_two_gateways_is_one_task(
     gateway: Gateway, tasks: Tasks, start_body: StartBody, two_gateways: Callable[[], list[int]]
 ) -> None:
-    body = start_body(channel="nobody-here")
+    body = start_body(channel=f"nobody-{request_id()}")
     before = two_gateways()
     # kube-proxy throws a coin for each: with fewer, now and then all would meet the same gateway.
     together = threading.Barrier(CALLERS)
@@ -102,7 +102,7 @@ def test_one_request_through_two_gateways_is_one_task(
 
 
 def test_the_same_id_with_another_body_is_a_conflict(gateway: Gateway, start_body: StartBody) -> None:
-    body = start_body(channel="nobody-here")
+    body = start_body(channel=f"nobody-{request_id()}")
     first = gateway.start(body)
     assert first.status == 202
     other = {**body, "payload": {**body["payload"], "filename_pattern": "another"}}
@@ -119,7 +119,7 @@ def test_an_unknown_task_is_not_found(gateway: Gateway) -> None:
 
 
 def test_a_task_of_another_app_is_not_found(gateway: Gateway, start_body: StartBody) -> None:
-    task = gateway.start(start_body(channel="nobody-here")).body["task_id"]
+    task = gateway.start(start_body(channel=f"nobody-{request_id()}")).body["task_id"]
     mine, theirs = gateway.status(task), gateway.status(task, app="other")
     assert mine.status == 200
     assert_problem(theirs, 404)
@@ -131,7 +131,7 @@ def test_a_task_of_another_app_is_not_found(gateway: Gateway, start_body: StartB
 def test_a_stop_before_the_pod_runs_makes_nothing(
     gateway: Gateway, tasks: Tasks, start_body: StartBody
 ) -> None:
-    task = gateway.start(start_body(channel="nobody-here")).body["task_id"]
+    task = gateway.start(start_body(channel=f"nobody-{request_id()}")).body["task_id"]
     assert gateway.stop(task).body == {"task_id": task, "status": "SUCCESS"}
     assert gateway.status(task).body["status"] in {"STOPPING", "STOPPED"}
     ended = tasks.until_state(task, "STOPPED", seconds=60)
@@ -143,7 +143,7 @@ def test_a_stop_before_the_pod_runs_makes_nothing(
 def test_a_stop_after_the_end_is_still_a_success(
     gateway: Gateway, tasks: Tasks, start_body: StartBody
 ) -> None:
-    task = gateway.start(start_body(channel="nobody-here")).body["task_id"]
+    task = gateway.start(start_body(channel=f"nobody-{request_id()}")).body["task_id"]
     gateway.stop(task)
     tasks.until_state(task, "STOPPED", seconds=60)
     before = gateway.status(task).body

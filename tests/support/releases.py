@@ -78,9 +78,14 @@ def scratch_release(*, values: dict[str, Any], objects: Sequence[dict[str, Any]]
             kubectl.run("delete", "namespace", namespace, "--wait=false")
 
 
-def small_task(*, app: str = APP, channel: str = "nobody-here", **spec: Any) -> list[dict[str, Any]]:
-    """Return a task that records a small picture, and the Secret with its token; the task is the last."""
+def small_task(*, app: str = APP, channel: str | None = None, **spec: Any) -> list[dict[str, Any]]:
+    """Return a task that records a small picture, and the Secret with its token; the task is the last.
+
+    Without a channel it gets an empty one of its own: a server closes a channel some time after the last has left, and
+    who comes in at that moment is told that it was closed.
+    """
     name = f"t{request_id()}"
+    channel = channel or f"nobody-{name}"
     token = recorder_token(channel, identity=f"recorder-{name}")
     secret = {
         "apiVersion": "v1",
