@@ -160,20 +160,24 @@ class Proxy:
                 return rule
         return None
 
-    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._open.discard(task)
+            if task.cancelled():  # before its first step: nobody else closes the connection then
+                abort(writer)
+
+        task = asyncio.create_task(self._converse(reader, writer))
         self._open.add(task)
+        task.add_done_callback(ended)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
             writer.close()
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             abort(writer)
-        except asyncio.CancelledError:
-            # by `stop`; a task that ends as cancelled is what asyncio's streams complain about
+        except asyncio.CancelledError:  # by `stop`
             abort(writer)
-        finally:
-            self._open.discard(task)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = _Head.parse(await reader.readuntil(b"\r\n\r\n"))
