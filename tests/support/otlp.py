@@ -76,13 +76,14 @@ class OtlpReceiver:
             await asyncio.sleep(0.02)
 
     async def take(self, request: web.Request) -> web.Response:
+        status = self.answers_with  # as it is when the request is counted, whatever a test sets then
         self.requests += 1
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if self.hangs:
             await self.over.wait()
         body = await request.read()
-        if self.answers_with != 200:
-            return web.Response(status=self.answers_with)
+        if status != 200:
+            return web.Response(status=status)
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         self.bodies += body
