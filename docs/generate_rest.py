@@ -104,7 +104,11 @@ def _leaves(
         chosen = next((kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"), {})
         reference = field.get("$ref") or chosen.get("$ref", "")
         target = definitions[reference.rpartition("/")[2]] if reference else {}
-        if target.get("type") == "object":
+        items = definitions.get(field.get("items", {}).get("$ref", "").rpartition("/")[2], {})
+        if items.get("type") == "object":
+            yield here, {**field, "items": items}, name in node.get("required", ())
+            yield from _leaves(items, definitions, f"{here}[]")
+        elif target.get("type") == "object":
             yield from _leaves(target, definitions, here)
         else:
             yield here, {**target, **chosen, **field}, name in node.get("required", ())
@@ -123,8 +127,8 @@ def _bounds(field: dict[str, Any]) -> str:
             return f"{field.get('minLength', 0)} to {field['maxLength']} characters"
         case "array":
             return f"at most {field['maxItems']}; each {_bounds(field['items'])}"
-        case "boolean":
-            return "`true`, `false`"
+        case "boolean" | "object" as kind:
+            return {"boolean": "`true`, `false`", "object": "an object"}[kind]
         case kind:
             raise SystemExit(f"no words for a field of type {kind}")
 

@@ -109,18 +109,20 @@ def _column(name: str, path: str, *, kind: str = "string", wide: bool = False, a
     return {**column, "priority": 1} if wide else column
 
 
+def _list_map(key: str) -> Schema:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
 def custom_resource_definition() -> dict[str, Any]:
     """Return the CustomResourceDefinition as a dict."""
     spec = openapi_schema(EgressTaskSpec)
     spec["x-kubernetes-validations"] = spec_rules()
+    spec["properties"]["outputs"] |= _list_map("format")
     status = openapi_schema(EgressTaskStatus)
     # The operator writes status whole; defaults there would show a task as ENQUEUED before anyone saw it.
     for field in status["properties"].values():
         field.pop("default", None)
-    status["properties"]["conditions"] |= {
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-    }
+    status["properties"]["conditions"] |= _list_map("type")
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.media import Audio, Layout, OutputFormat, Video
+from egress_api.media import Audio, Layout, Output, OutputFormat, Video
 from egress_api.page import StartRule
 from egress_api.placement import Place
 from egress_api.states import GapReason, State
@@ -49,6 +49,7 @@ class Asked(Tolerant):
     web_gl: bool = Field(False, alias="webGL")
     start: StartRule = Field(default_factory=StartRule)
     format: OutputFormat
+    outputs: list[Output] = Field(default_factory=list)
     video: Video
     audio: Audio
     placement: Place | None = Field(None, description="Where it was asked to record, if it was.")

@@ -1,7 +1,7 @@
 """What a recording looks and sounds like: shared by the REST payload and the resource's spec."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -16,9 +16,14 @@ class Layout(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """The containers a task can be asked for."""
+    """The containers a task can be asked for; `mp4` is made at the end, out of the segments."""
 
     HLS = "hls"
+    MP4 = "mp4"
+
+
+MP4_LONGEST_SECONDS: Final = 43_200
+"""An MP4's index is kept in memory while it is made: 20 MB for each hour."""
 
 
 class FrozenPicture(StrEnum):
@@ -26,6 +31,12 @@ class FrozenPicture(StrEnum):
 
     BLACK = "black"
     DIMMED = "dimmed"
+
+
+class Output(Strict):
+    """One more form of the recording, out of the same encode."""
+
+    format: OutputFormat = Field(description="The container.")
 
 
 class Video(Strict):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
+from egress_api.media import Audio, FrozenPicture, Layout, Output, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
 from egress_api.placement import Place
 from egress_api.status import Verdict
@@ -85,6 +85,7 @@ class RecorderConfig(Tolerant):
         False, description="Whether a page is refused where the browser's own sandbox can't hold."
     )
     format: OutputFormat = OutputFormat.HLS
+    outputs: list[Output] = Field(default_factory=list, description="What is wanted beside `format`.")
     output_name: str = Field(description="The rendered file name pattern: `{output_name}.m3u8`.")
     segment_seconds: int = 4
     video: Video
@@ -99,6 +100,9 @@ class RecorderConfig(Tolerant):
     join_timeout_seconds: int = 30
     finish_only: bool = Field(
         False, description="Record nothing: only close the playlist and manifest that earlier attempts left."
+    )
+    last_attempt: bool = Field(
+        False, description="Whether no other follows when this one fails: then it makes the files of the end."
     )
     verdict: Verdict | None = Field(None, description="With finish_only: how the task ends.")
     control_dir: str | None = Field(
@@ -115,3 +119,8 @@ class RecorderConfig(Tolerant):
     tracing: RecorderTracing | None = Field(
         None, description="Its place in the task's trace, where there is one."
     )
+
+    @property
+    def formats(self) -> frozenset[OutputFormat]:
+        """All forms that the recording is to have."""
+        return frozenset({self.format, *(output.format for output in self.outputs)})

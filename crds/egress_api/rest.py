@@ -18,7 +18,15 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from egress_api.base import PreciseMoment
-from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
+from egress_api.media import (
+    MP4_LONGEST_SECONDS,
+    Audio,
+    FrozenPicture,
+    Layout,
+    Output,
+    OutputFormat,
+    Video,
+)
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
 from egress_api.placement import Place, Placement, Region, Zone
@@ -26,6 +34,7 @@ from egress_api.spec import (
     Channel,
     EgressTaskSpec,
     Limits,
+    Outputs,
     PageUrl,
     Priority,
     QueueName,
@@ -94,7 +103,13 @@ class StartPayload(Body):
         description="Name of the outputs; {date}, {time}, {region} and more are filled in.",
         json_schema_extra={"pattern": PATTERN_REGEX},
     )
-    format: OutputFormat = Field(OutputFormat.HLS, description="The container.")
+    format: OutputFormat = Field(
+        OutputFormat.HLS,
+        description="hls: segments and a playlist; mp4: at the end an MP4 as well, made of these.",
+    )
+    outputs: Outputs = Field(
+        default_factory=list, description="More forms of the same recording, beside format."
+    )
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
     audio: Audio = Field(default_factory=Audio, description="The sound that is encoded.")
     segment_seconds: int = Field(
@@ -132,9 +147,19 @@ class StartPayload(Body):
         }
         problems = [(name, f"is needed with layout {self.layout}") for name in needed if name not in given]
         problems += [(name, f"does not go with layout {self.layout}") for name in foreign if name in given]
+        problems += self._output_problems()
         if problems:
             raise FieldProblemsError(problems)
         return self
+
+    def _output_problems(self) -> list[tuple[str, str]]:
+        formats = [output.format for output in self.outputs]
+        if len(set(formats)) < len(formats):
+            return [("outputs", "must not have a format twice")]
+        mp4 = OutputFormat.MP4 in {self.format, *formats}
+        if mp4 and self.limits.max_duration_seconds > MP4_LONGEST_SECONDS:
+            return [("limits", f"must have a maxDurationSeconds of at most {MP4_LONGEST_SECONDS} for an MP4")]
+        return []
 
 
 class FieldProblemsError(ValueError):
@@ -173,6 +198,7 @@ class StartRequest(Body):
             start=asked.start or StartRule(),
             filename_pattern=asked.filename_pattern,
             format=asked.format,
+            outputs=asked.outputs,
             segment_seconds=asked.segment_seconds,
             video=asked.video,
             audio=asked.audio,
@@ -266,6 +292,9 @@ class StatusPayload(Body):
     start: StartRule | None = None
     files: list[str] = Field(description="Names of the outputs so far.")
     format: OutputFormat
+    outputs: list[Output] | None = Field(
+        None, description="What was asked for beside format, if anything was."
+    )
     video: Video
     audio: Audio
     placement: PlacementPayload | None = Field(None, description="Where it was asked to record, if it was.")
@@ -346,6 +375,7 @@ class StatusAnswer(Body):
                 start=spec.start if page else None,
                 files=[file.name for file in status.files],
                 format=spec.format,
+                outputs=list(spec.outputs) or None,
                 video=spec.video,
                 audio=spec.audio,
                 placement=PlacementPayload.of(Place.of(spec.placement)),

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from egress_api.media import MP4_LONGEST_SECONDS, OutputFormat
 from egress_api.names import MAX_TASK_NAME
 from egress_api.spec import EgressTaskSpec
 
@@ -47,6 +48,13 @@ _SOURCE_RULES: Final[list[Rule]] = [
     },
 ]
 
+_MP4: Final = OutputFormat.MP4.value
+_OUTPUT_RULE: Final[Rule] = {
+    "rule": f"self.limits.maxDurationSeconds <= {MP4_LONGEST_SECONDS} || (self.format != '{_MP4}'"
+    f" && (!has(self.outputs) || self.outputs.all(o, o.format != '{_MP4}')))",
+    "message": f"an MP4 needs spec.limits.maxDurationSeconds of at most {MP4_LONGEST_SECONDS}",
+}
+
 _PLACEMENT_RULE: Final[Rule] = {
     "rule": "!has(self.placement) || !has(self.placement.tolerations)"
     " || self.placement.tolerations.all(t, t.operator != 'Exists' || !has(t.value))",
@@ -80,6 +88,7 @@ def spec_rules() -> list[Rule]:
     fields = {info.alias or name: info for name, info in EgressTaskSpec.model_fields.items()}
     return [
         *_SOURCE_RULES,
+        _OUTPUT_RULE,
         _PLACEMENT_RULE,
         _STOP_RULE,
         *(

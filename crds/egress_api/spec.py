@@ -11,7 +11,15 @@ from pydantic import Field, model_validator
 
 from egress_api.base import Strict
 from egress_api.constants import TOKEN_KEY
-from egress_api.media import Audio, FrozenPicture, Layout, OutputFormat, Video
+from egress_api.media import (
+    MP4_LONGEST_SECONDS,
+    Audio,
+    FrozenPicture,
+    Layout,
+    Output,
+    OutputFormat,
+    Video,
+)
 from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
 from egress_api.placement import Placement
@@ -43,6 +51,7 @@ FilenamePattern = Annotated[
 ]
 WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
 Users = Annotated[list[User], Field(max_length=32)]
+Outputs = Annotated[list[Output], Field(max_length=8, json_schema_extra={"uniqueItems": True})]
 QueueName = Annotated[
     str,
     Worded(
@@ -132,7 +141,14 @@ class EgressTaskSpec(Strict):
         description="Name of the outputs without suffix; {date}, {time} (also {date:%Y-%m-%d}), {region}, {app_id}, "
         "{channel}, {task_id} and {layout} are filled in.",
     )
-    format: OutputFormat = Field(OutputFormat.HLS, description="hls: MPEG-TS segments and a playlist.")
+    format: OutputFormat = Field(
+        OutputFormat.HLS,
+        description="hls: MPEG-TS segments and a playlist. mp4: at the end an MP4 is made of these, which stay.",
+    )
+    outputs: Outputs = Field(
+        default_factory=list,
+        description="More forms of the same recording, beside format; none is encoded a second time.",
+    )
     segment_seconds: int = Field(4, ge=1, le=30, description="Length of an HLS segment in seconds.")
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
     audio: Audio = Field(default_factory=Audio, description="The sound that is encoded.")
@@ -184,6 +200,20 @@ class EgressTaskSpec(Strict):
                 if self.url is None or self.channel is not None:
                     raise ValueError("layout freestyle records a page: set url and no channel")
         return self
+
+    @model_validator(mode="after")
+    def _possible_outputs(self) -> Self:
+        # As above; that none is asked for twice the API server knows by the list's key.
+        if len({output.format for output in self.outputs}) < len(self.outputs):
+            raise ValueError("outputs has a format twice")
+        if OutputFormat.MP4 in self.formats and self.limits.max_duration_seconds > MP4_LONGEST_SECONDS:
+            raise ValueError(f"an MP4 needs limits.maxDurationSeconds of at most {MP4_LONGEST_SECONDS}")
+        return self
+
+    @property
+    def formats(self) -> frozenset[OutputFormat]:
+        """All forms that the recording is to have."""
+        return frozenset({self.format, *(output.format for output in self.outputs)})
 
     @property
     def source(self) -> str:

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     STORE_UNREACHABLE = "StoreUnreachable"
     OUTPUT_EXISTS = "OutputExists"
     CAPTURE_FAILED = "CaptureFailed"
+    PACKAGING_FAILED = "PackagingFailed"
     RECORDER_FAILED = "RecorderFailed"
     # Ended by a fault on the platform's side
     INVALID_IMAGE = "InvalidImage"

@@ -21,6 +21,7 @@ class FileKind(StrEnum):
     """What a listed file is."""
 
     PLAYLIST = "playlist"
+    VIDEO = "video"
     SCREENSHOT = "screenshot"
     PAGE_LOG = "page-log"
 

@@ -9,6 +9,7 @@ a deadline: a task ends, closed or not.
 from datetime import timedelta
 from typing import Final
 
+from egress_api.media import OutputFormat
 from egress_api.names import pod_name
 from egress_api.results import Outcome, TerminationSummary
 from egress_api.states import ConditionStatus, ConditionType, Reason, State
@@ -21,7 +22,8 @@ from egress_operator.pod_state import PodView
 FREE_RESTARTS: Final = 3
 CLOSING_SECONDS: Final = 300
 """For the recorder that only closes what others recorded: to get a node, to reach the store, to write two lists."""
-_LATE: Final = f"no recorder has done it in {CLOSING_SECONDS} s"
+_PACKAGING_SHARE: Final = 0.05
+"""Of the longest duration, on top where files are made at the end: some twenty times as long as it takes."""
 BACKOFF_LIMIT_SECONDS: Final = 60
 STEADY_SECONDS: Final = 10
 """An attempt that had recorded for so long is followed at once: each second of a pause would be lost."""
@@ -97,6 +99,8 @@ def _stop_met(look: Look, end: End, *, began: bool, summary: TerminationSummary 
         return stopped_between_pods(look)
     if end.platform and summary is not None:
         message = "the recording was stopped as asked"
+        if not summary.uploaded:
+            message = f"{message}: {summary.message}"
         return conclude(look, State.STOPPED, Reason.STOP_REQUESTED, message, summary=summary)
     if end.reason == Reason.POD_DELETED and look.pod is not None:
         # The deletion was ours; what went wrong is that it did not end properly.
@@ -212,20 +216,30 @@ def conclude(
     if look.pod is not None and not look.ours(look.pod):
         return look.wait(NAME_RETRY_SECONDS)
     look.actions.append(CreatePod(attempt=number, finish_only=True))
-    return look.wait(CLOSING_SECONDS)
+    return look.wait(_closing_seconds(look))
+
+
+def _closing_seconds(look: Look) -> int:
+    spec = look.task.spec
+    makes = spec.formats != {OutputFormat.HLS}
+    return CLOSING_SECONDS + (int(spec.limits.max_duration_seconds * _PACKAGING_SHARE) if makes else 0)
+
+
+def _late(look: Look) -> str:
+    return f"no recorder has done it in {_closing_seconds(look)} s"
 
 
 def closing(look: Look, verdict: Verdict) -> Decision:
     """Follow the recorder that closes the lists; whatever becomes of it, the task ends with its verdict."""
     pod = look.pod
-    left = CLOSING_SECONDS - (look.now - verdict.since).total_seconds()
+    left = _closing_seconds(look) - (look.now - verdict.since).total_seconds()
     look.draft.set(observed_generation=look.task.metadata.generation)
     if pod is not None and look.ours(pod):
         return _with_closing_pod(look, verdict, pod, left=left)
     if look.status.pod_uid is not None:
         return _pronounce(look, verdict, unclosed="its last Pod was removed by force")
     if left <= 0:
-        return _pronounce(look, verdict, unclosed=_LATE)
+        return _pronounce(look, verdict, unclosed=_late(look))
     if pod is None:
         return _create_closing(look, verdict, left=left)
     if look.clear_name(pod):
@@ -236,9 +250,9 @@ def closing(look: Look, verdict: Verdict) -> Decision:
 def _with_closing_pod(look: Look, verdict: Verdict, pod: PodView, *, left: float) -> Decision:
     look.note_pod(pod)
     if look.over(pod):
-        return _pronounce(look, verdict, unclosed=_closed_by(look, pod))
+        return _closed_by(look, verdict, pod)
     if left <= 0:
-        return _pronounce(look, verdict, unclosed=_LATE)
+        return _pronounce(look, verdict, unclosed=_late(look))
     return look.wait(min(look.look_again(pod) or left, left))
 
 
@@ -253,18 +267,24 @@ def _create_closing(look: Look, verdict: Verdict, *, left: float) -> Decision:
     return look.wait(left)
 
 
-def _closed_by(look: Look, pod: PodView) -> str:
-    """Take over what the closing recorder did; return why the lists are not closed, empty when they are."""
+def _closed_by(look: Look, verdict: Verdict, pod: PodView) -> Decision:
+    """Take over what the closing recorder did, and end the task."""
     summary = summary_of(pod, attempt=look.status.attempt)
     if summary is None:
-        return classify(pod, None, now=look.now).message
+        return _pronounce(look, verdict, unclosed=classify(pod, None, now=look.now).message)
     look.draft.report(summary, final=True)
+    if summary.reason == Reason.PACKAGING_FAILED:
+        return _pronounce(look, verdict, unmade=summary.message)
     if summary.outcome is Outcome.STOPPED and summary.uploaded:
-        return ""
-    return summary.message or summary.reason
+        return _pronounce(look, verdict)
+    return _pronounce(look, verdict, unclosed=summary.message or summary.reason)
 
 
-def _pronounce(look: Look, verdict: Verdict, *, unclosed: str) -> Decision:
-    message = f"{verdict.message}; its playlist is not closed: {unclosed}" if unclosed else verdict.message
+def _pronounce(look: Look, verdict: Verdict, *, unclosed: str = "", unmade: str = "") -> Decision:
+    message = verdict.message
+    if unclosed:
+        message = f"{message}; its playlist is not closed: {unclosed}"
+    elif unmade:
+        message = f"{message}; {unmade}"
     look.draft.set(verdict=None)
-    return look.end(verdict.state, verdict.reason, message, uploaded=not unclosed)
+    return look.end(verdict.state, verdict.reason, message, uploaded=not (unclosed or unmade))

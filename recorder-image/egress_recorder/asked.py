@@ -17,6 +17,7 @@ def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
         web_gl=config.web_gl,
         start=config.start,
         format=config.format,
+        outputs=config.outputs,
         video=config.video,
         audio=config.audio,
         placement=config.placement,

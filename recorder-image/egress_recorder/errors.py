@@ -6,6 +6,7 @@ RecorderError                a reason (a word of `Reason`), a sentence, whether 
 │   └── StoreUnreachableError  it did not answer, or answered that it is unwell
 │       └── ObjectDamagedError  it took an object, and holds other bytes: the version to write over
 ├── OutputExistsError        the task's folder holds another task's recording
+├── PackagingError           no file can be made of what is recorded
 ├── FencedError              a later attempt of the same task has taken over
 └── ConfigurationError       the recorder was told something that it can't do
 
@@ -59,6 +60,13 @@ class OutputExistsError(RecorderError):
     """The task's folder in the store belongs to another task."""
 
     reason = Reason.OUTPUT_EXISTS
+    retryable = False
+
+
+class PackagingError(RecorderError):
+    """The segments can't be put into the file that is wanted; trying again will not help."""
+
+    reason = Reason.PACKAGING_FAILED
     retryable = False
 
 

@@ -1,13 +1,14 @@
 """The last part: what is spooled goes into the store, lists are closed, and the end is judged.
 
 In: why the recording ended. Out: the `Ending` to report, which is worse when the store did not take
-everything. After SIGTERM the Pod's grace period is the deadline; a recording that ended by itself, or was told to
+everything, or a file that is wanted of it could not be made. After SIGTERM the Pod's grace period is the deadline; a recording that ended by itself, or was told to
 by its control volume, may take longer, because its files matter more than its Pod.
 """
 
 import asyncio
 import dataclasses
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from egress_api.results import Outcome
 from egress_api.states import Reason
@@ -15,7 +16,8 @@ from egress_api.tracing.spans import OpenSpan
 from egress_recorder import backoff
 from egress_recorder.context import Context
 from egress_recorder.ending import Ending, end_of
-from egress_recorder.errors import RecorderError, StoreError, StoreUnreachableError
+from egress_recorder.errors import PackagingError, RecorderError, StoreError, StoreUnreachableError
+from egress_recorder.packaging import Packaging
 from egress_recorder.recording import Recording
 from egress_recorder.uploader import Uploader
 
@@ -29,13 +31,20 @@ _HURRY_SECONDS: Final = 3.0
 """For the uploads that run, and again for the last lists, when nobody wants to wait."""
 
 _ANOTHER_MAY_RECORD_MORE: Final = frozenset({Reason.STOP_REQUESTED, Reason.MAX_DURATION_REACHED})
+_ANOTHER_ENDS_AT_ONCE: Final = frozenset(
+    {Reason.MAX_DURATION_REACHED, Reason.MAX_BYTES_REACHED, Reason.SOURCE_CLOSED, Reason.PAGE_ENDED}
+)
+"""Ends that another attempt finds as they are: it may have more luck with what is made of the recording."""
 
 
 class Finalizing:
     """The end of one attempt's recording."""
 
-    def __init__(self, context: Context, *, recording: Recording, uploader: Uploader) -> None:
+    def __init__(
+        self, context: Context, *, recording: Recording, uploader: Uploader, packaging: Packaging
+    ) -> None:
         self._context = context
+        self._packaging = packaging
         self._config = context.config
         self._settings = context.settings
         self._clock = context.clock
@@ -80,7 +89,48 @@ class Finalizing:
         closing.end(error=error.reason if error is not None else "")
         if error is not None:
             return self._unclosed(ending, error), False
+        if self._recording.unmade:
+            return await self._package(ending, lost=lost, margin=margin, span=span)
         return ending, lost == 0
+
+    async def _package(
+        self, ending: Ending, *, lost: int, margin: float, span: OpenSpan
+    ) -> tuple[Ending, bool]:
+        """Make what is wanted of the recording, which is in the store and closed."""
+        names = ", ".join(self._recording.unmade)
+        if ending.retryable and not self._config.last_attempt:
+            return ending, False  # what is recorded next belongs into it
+        if self._stop.asked and not self._stop.told and not self._config.finish_only:
+            # Its node is wanted empty, perhaps, and the next Pod, which records on, waits for this one's end.
+            return dataclasses.replace(ending, message=f"{ending.message} {names} is not made yet."), False
+        self._context.live.message = f"{ending.message} Makes {names} of the recording."
+        began = self._clock.monotonic()
+        packaging = span.below("egress.package", attributes={"egress.object.name": names})
+        error = await self._until_done(
+            self._packaging.run,
+            name="package",
+            late="There was not time enough.",
+            began=began,
+            reserve=margin,
+        )
+        packaging.end(error=error.reason if error is not None else "")
+        if error is not None:
+            self._log.error("not-packaged", names=names, error=str(error))
+            if not isinstance(error, StoreError | PackagingError):
+                return Ending.of_error(error), False
+            ending = self._unpackaged(ending, error, names=names)
+        # The manifest has to tell of the file, or why there is none.
+        unclosed = await self._close_lists(ending, margin=margin)
+        if unclosed is not None:
+            return self._unclosed(ending, unclosed), False
+        return ending, lost == 0 and error is None
+
+    def _unpackaged(self, ending: Ending, error: RecorderError, *, names: str) -> Ending:
+        sentence = f"{ending.message} But {names} could not be made: {error}"
+        if ending.outcome is Outcome.FAILED:
+            return dataclasses.replace(ending, message=sentence)
+        retryable = error.retryable and ending.reason in _ANOTHER_ENDS_AT_ONCE
+        return Ending.failed(error.reason, sentence, retryable=retryable)
 
     def _may_upload(self, margin: float) -> bool:
         if self._stop.hurried_at is not None:
@@ -100,22 +150,36 @@ class Finalizing:
 
     async def _close_lists(self, ending: Ending, *, margin: float) -> RecorderError | None:
         """Write the last playlist and manifest; return what forbade it, None when they are written."""
-        tries, began = 0, self._clock.monotonic()
         end = end_of(ending, verdict=self._config.verdict, now=self._clock.now())
-        reserve = margin * _LAST_WORDS_SHARE
-        error: RecorderError = StoreUnreachableError("The store did not answer in time.")
+        return await self._until_done(
+            lambda: self._uploader.finish(complete=self._recording.lost == 0, end=end),
+            name="close-lists",
+            late="The store did not answer in time.",
+            began=self._clock.monotonic(),
+            reserve=margin * _LAST_WORDS_SHARE,
+        )
+
+    async def _until_done(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        name: str,
+        late: str,
+        began: float,
+        reserve: float,
+    ) -> RecorderError | None:
+        """Do `work` again while the store fails and time is left; return what forbade it, None when it is done."""
+        tries = 0
+        error: RecorderError = StoreUnreachableError(late)
         while True:
-            closing = asyncio.create_task(
-                self._uploader.finish(complete=self._recording.lost == 0, end=end),
-                name="close-lists",
-            )
-            if not await self._in_time(closing, began=began, reserve=reserve):
+            doing = asyncio.create_task(work(), name=name)
+            if not await self._in_time(doing, began=began, reserve=reserve):
                 return error
             try:
-                closing.result()
+                doing.result()
             except StoreError as fault:
                 error, tries = fault, tries + 1
-                self._log.warning("lists-not-written", tries=tries, error=str(fault))
+                self._log.warning(f"{name}-failed", tries=tries, error=str(fault))
             except RecorderError as fault:
                 return fault
             else:

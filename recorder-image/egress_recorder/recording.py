@@ -10,12 +10,14 @@ writing the manifest must stay a matter of joining texts.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from egress_api.manifest import SEGMENTS_KEY, End, Manifest, Segment
+from egress_api.media import OutputFormat
 from egress_api.recorder import RecorderConfig
 from egress_api.states import GapReason
 from egress_api.status import FileKind, Gap, OutputFile
@@ -119,9 +121,14 @@ class Recording:
         """Name of the playlist's object."""
         return f"{self._config.output_name}.m3u8"
 
+    @property
+    def mp4_name(self) -> str:
+        """Name of the MP4's object."""
+        return f"{self._config.output_name}.mp4"
+
     def would_write(self, name: str) -> bool:
-        """Say whether an object of this name is, or would be, the recording's: its playlist, segments, evidence."""
-        return name == self.playlist_name or name.startswith(f"{self._config.output_name}_")
+        """Say whether an object of this name is, or would be, the recording's: its lists, segments, files, evidence."""
+        return name in {self.playlist_name, self.mp4_name} or name.startswith(f"{self._config.output_name}_")
 
     @property
     def listed(self) -> int:
@@ -164,6 +171,21 @@ class Recording:
     def pending_bytes(self) -> int:
         """Their bytes."""
         return sum(p.spooled.size_bytes for p in self._pending.values() if p.waits)
+
+    @property
+    def unmade(self) -> list[str]:
+        """Names of the files that are wanted of what is listed, and are not made of all of it."""
+        wanted = [self.mp4_name] if self.listed and OutputFormat.MP4 in self._config.formats else []
+        made = {file.name for file in self._extra if self._is_current(file)}
+        return [name for name in wanted if name not in made]
+
+    def mark_made(self, file: OutputFile) -> None:
+        """Take note that a file made of all that is listed is in the store and verified."""
+        self._extra = [file, *(other for other in self._extra if other.name != file.name)]
+
+    def segments(self) -> Iterator[Segment]:
+        """Return the listed segments, in order."""
+        return (Segment.model_validate_json(text) for text in tuple(self._listed.json))
 
     def waits(self, number: int) -> bool:
         """Say whether a segment is still to be stored: it may have been dropped since it was handed on."""
@@ -284,8 +306,9 @@ class Recording:
 
     def files(self, *, playlist_sha256: str | None = None) -> list[OutputFile]:
         """Return the outputs, for status and manifest; none before there is a segment."""
+        extra = [file for file in self._extra if self._is_current(file)]
         if not self._listed.json:
-            return list(self._extra)
+            return extra
         return [
             OutputFile(
                 name=self.playlist_name,
@@ -295,7 +318,7 @@ class Recording:
                 duration_seconds=round(self._listed.seconds, 3),
                 sha256=playlist_sha256,
             ),
-            *self._extra,
+            *extra,
         ]
 
     def manifest(
@@ -320,6 +343,10 @@ class Recording:
             lost_seconds=self.lost_seconds,
         ).model_dump_json(by_alias=True, exclude={"segments"})
         return head[:-1].encode() + SEGMENTS_KEY + b",\n".join(self._listed.json) + b"\n]}\n"
+
+    def _is_current(self, file: OutputFile) -> bool:
+        # What an earlier attempt made lacks what has been recorded since; it is made anew at the end.
+        return file.kind is not FileKind.VIDEO or file.duration_seconds == round(self._listed.seconds, 3)
 
     def _advance(self) -> None:
         while self._pending:

@@ -12,6 +12,8 @@ class StopSignal:
         self.asked_at: float | None = None
         """Monotonic seconds of the first SIGTERM: the Pod's grace period counts from here. None where only the
         control volume told: then the Pod stays for as long as its recorder likes."""
+        self.told = False
+        """Whether the control volume told: the recording is to end, not this Pod alone."""
         self.hurried_at: float | None = None
         """Monotonic seconds of the second SIGTERM: from here nothing is waited for but what is on its way."""
 
@@ -27,6 +29,7 @@ class StopSignal:
 
     def tell(self) -> None:
         """Ask for the end, and leave time for it."""
+        self.told = True
         self._asked.set()
 
     def ask(self, *, now: float) -> None:

@@ -9,7 +9,7 @@ an ETag that is the MD5 of the bytes proves them, everything else is read back a
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,11 @@ _CONNECT_TIMEOUT: Final = "5s"
 _BASE_SECONDS: Final = 15.0
 _SLOWEST_BYTES_PER_SECOND: Final = 65_536
 _RETRY: Final = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
+_PART_BYTES: Final = 8 << 20
+_PARTS_AT_ONCE: Final = 2
+_MOST_PARTS: Final = 9_000
+"""S3 takes 10,000."""
+_READ_BYTES: Final = 1 << 20
 _MD5: Final = re.compile(r'^"?([0-9a-f]{32})"?$')
 
 T = TypeVar("T")
@@ -194,6 +199,67 @@ class Store:
 
         conditional = create or only_over is not None
         return _version(await self._ask(write, "write", name, size=len(content), conditional=conditional))
+
+    async def put_stream(
+        self,
+        name: str,
+        content: AsyncIterator[bytes],
+        *,
+        size: int,
+        content_type: str,
+        lasting: bool = False,
+    ) -> None:
+        """Write an object of any size, or replace it; nothing is there, or what was, until all of it is.
+
+        Args:
+            name: name in the folder.
+            content: the bytes; what it raises is raised here, and nothing is written then.
+            size: how many they are: the deadline follows from it.
+            content_type: for HTTP.
+            lasting: as in `put`.
+        """
+        attributes = {"Content-Type": content_type}
+        if lasting and self._config.storage_class:
+            attributes["Storage-Class"] = self._config.storage_class
+        raised: list[BaseException] = []
+
+        async def watched() -> AsyncIterator[bytes]:
+            try:
+                async for data in content:
+                    yield data
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+        async def write(store: Any) -> Any:
+            return await obstore.put_async(
+                store,
+                name,
+                watched(),
+                use_multipart=True,
+                chunk_size=max(_PART_BYTES, size // _MOST_PARTS + 1),
+                max_concurrency=_PARTS_AT_ONCE,
+                attributes=cast("Any", None if self._local else attributes),
+                tags=self._config.tags,
+            )
+
+        try:
+            await self._ask(write, "write", name, size=size)
+        except StoreError:
+            if raised:
+                raise raised[0] from None
+            raise
+
+    async def sha256_of(self, name: str, *, size: int) -> str:
+        """Read an object of so many bytes and return its SHA-256, hex."""
+
+        async def read(store: Any) -> str:
+            found, digest = await obstore.get_async(store, name), hashlib.sha256()
+            async for data in found.stream(min_chunk_size=_READ_BYTES):
+                digest.update(data)
+            return digest.hexdigest()
+
+        return await self._ask(read, "read", name, size=size)
 
     async def verify(self, name: str, content: bytes, written: Version) -> Version:
         """Make sure that an object is these bytes, and return the version that is.

@@ -28,6 +28,7 @@ from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.metrics import MetricsText
+from egress_recorder.packaging import Packaging
 from egress_recorder.people import People
 from egress_recorder.recording import Recording
 from egress_recorder.server import Answer, Route, Server
@@ -107,7 +108,8 @@ class Supervisor:
             context.log.exception("capturing-failed")
             ending = unexpected(error)
         context.live.phase, context.live.message = RecorderPhase.FINALIZING, ending.message
-        return await Finalizing(context, recording=recording, uploader=uploader).run(
+        packaging = Packaging(context, store=store, manifest=manifest, recording=recording)
+        return await Finalizing(context, recording=recording, uploader=uploader, packaging=packaging).run(
             ending, uploading=uploading
         )
 

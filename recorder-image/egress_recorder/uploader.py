@@ -143,8 +143,10 @@ class Uploader:
         sha256 = None
         if self._recording.listed:
             playlist = self._recording.playlist(ended=True)
-            await self._playlist.write(playlist, verified=True, cache_control=None)
             sha256 = hashlib.sha256(playlist).hexdigest()
+            # It is there already when this is the end of the end: a file has been made meanwhile.
+            if sha256 != self._live.playlist_sha256:
+                await self._playlist.write(playlist, verified=True, cache_control=None)
         await self._manifest.write(
             self._recording.manifest(complete=complete, end=end, playlist_sha256=sha256)
         )

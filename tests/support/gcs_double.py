@@ -7,6 +7,7 @@ project's own code makes of generations, facts and answers.
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class GcsDouble:
     buckets: dict[str, dict[str, _Object]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     generation: int = 1_700_000_000_000_000
+    uploads: dict[str, tuple[dict[str, str], dict[int, bytes]]] = field(default_factory=dict)
+    """Of objects in parts: the headers that they began with, and the parts, by the upload's id."""
 
     def put(self, bucket: str, name: str, content: bytes, headers: dict[str, str]) -> _Object | int:
         """Write an object if its condition holds; return it, or the status that says why not."""
@@ -72,7 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        bucket, name, _ = self._asked()
+        bucket, name, query = self._asked()
+        if "uploadId" in query:
+            self._take_part(query, content)
+            return
         made = self.double.put(bucket, name, content, {k.lower(): v for k, v in self.headers.items()})
         if isinstance(made, int):
             self._refuse(made, bucket)
@@ -90,6 +96,37 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._list(objects, query)
 
+    def do_POST(self) -> None:
+        """Begin an object in parts, or put its parts together."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        bucket, name, query = self._asked()
+        if "uploadId" not in query:
+            upload = f"upload-{len(self.double.uploads)}"
+            self.double.uploads[upload] = ({k.lower(): v for k, v in self.headers.items()}, {})
+            root, told = "InitiateMultipartUploadResult", f"<UploadId>{upload}</UploadId>"
+            made: _Object | int = 200
+        else:
+            headers, parts = self.double.uploads.pop(query["uploadId"][0])
+            wanted = [int(number) for number in re.findall(rb"<PartNumber>(\d+)</PartNumber>", body)]
+            made = self.double.put(bucket, name, b"".join(parts[number] for number in wanted), headers)
+            root, told = "CompleteMultipartUploadResult", ""
+        if isinstance(made, int) and made in _ERRORS:
+            self._refuse(made, bucket)
+            return
+        told += f"<Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
+        more = {}
+        if isinstance(made, _Object):
+            told += f"<ETag>{made.etag}</ETag>"
+            more = {"x-goog-generation": str(made.generation)}
+        text = f'<?xml version="1.0" encoding="UTF-8"?><{root}>{told}</{root}>'
+        self._answer(200, text.encode(), {"Content-Type": "application/xml", **more})
+
+    def do_DELETE(self) -> None:
+        """Forget an object in parts."""
+        _, _, query = self._asked()
+        self.double.uploads.pop(query["uploadId"][0], None)
+        self._answer(204, b"", {})
+
     def do_HEAD(self) -> None:
         self.do_GET()
 
@@ -99,7 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _asked(self) -> tuple[str, str, dict[str, list[str]]]:
         parts = urlsplit(self.path)
         bucket, _, name = unquote(parts.path).lstrip("/").partition("/")
-        return bucket, name, parse_qs(parts.query)
+        return bucket, name, parse_qs(parts.query, keep_blank_values=True)
+
+    def _take_part(self, query: dict[str, list[str]], content: bytes) -> None:
+        _, parts = self.double.uploads[query["uploadId"][0]]
+        parts[int(query["partNumber"][0])] = content
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        self._answer(200, b"", {"ETag": f'"{etag}"'})
 
     def _send(self, found: _Object, bucket: str) -> None:
         content, status, more = found.content, 200, {}

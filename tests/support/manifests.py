@@ -154,6 +154,18 @@ BAD = [
     Bad("an unknown token", {"spec.filenamePattern": "{user}"}, "{date}, {time}"),
     Bad("a path in a name", {"spec.filenamePattern": "../x"}, "{date}, {time}"),
     Bad("an unknown format", {"spec.format": "avi"}, 'spec.format: Unsupported value: "avi"'),
+    Bad("an unknown output", {"spec.outputs": [{"format": "avi"}]}, 'Unsupported value: "avi"'),
+    Bad("an output twice", {"spec.outputs": [{"format": "mp4"}] * 2}, "spec.outputs[1]: Duplicate value"),
+    Bad(
+        "an MP4 of more than half a day",
+        {"spec.format": "mp4", "spec.limits.maxDurationSeconds": 43201},
+        "an MP4 needs spec.limits.maxDurationSeconds of at most 43200",
+    ),
+    Bad(
+        "the same beside the playlist",
+        {"spec.outputs": [{"format": "mp4"}], "spec.limits.maxDurationSeconds": 43201},
+        "an MP4 needs spec.limits.maxDurationSeconds of at most 43200",
+    ),
     Bad("an odd width", {"spec.video.width": 641}, "multiple of 2"),
     Bad("no height to speak of", {"spec.video.height": 2}, "greater than or equal to 16"),
     Bad("61 frames a second", {"spec.video.frameRate": 61}, "less than or equal to 60"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from egress_api.media import OutputFormat
 from egress_api.states import Reason, State
 from egress_api.status import Verdict
 from egress_operator.decision import Facts, Refusal
@@ -389,6 +390,31 @@ def _closing_rows() -> Iterator[Row]:
         task=task(seen),
         state=State.FAILED,
         reason="OOMKilled",
+    )
+    yield Row(
+        when="a recorder that also makes an MP4 has more time",
+        task=task(seen, format=OutputFormat.MP4),
+        pod=running(2, ready=False),
+        now=at(90 + 300 + 719),
+        state=State.STOPPING,
+        reason="Closing",
+    )
+    yield Row(
+        when="and has not made it in that",
+        task=task(seen, format=OutputFormat.MP4),
+        pod=running(2, ready=False),
+        now=at(90 + 300 + 720),
+        state=State.FAILED,
+        reason="OOMKilled",
+        does="release 2, delete 2",
+    )
+    yield Row(
+        when="the recorder that closed the playlist could not make the MP4",
+        task=task(seen, format=OutputFormat.MP4),
+        pod=ended(failed(Reason.PACKAGING_FAILED, retryable=False, attempt=2), attempt=2, exit_code=1),
+        state=State.FAILED,
+        reason="OOMKilled",
+        does="release 2, delete 2",
     )
     yield Row(
         when="nobody has closed the playlist in 300 s",

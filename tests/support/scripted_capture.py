@@ -12,6 +12,7 @@ is started (the last one repeats); a run is an object with any of:
     on_stop        "end" (default), "hang", "crash"                          "exit:CODE", "crash", "hang" (without a
     refuse         REASON it ends with instead of joining                    word), "still" (figures that don't grow)
     noise          text to print on stdout before anything          stray     start a grandchild that holds the pipes
+    media          files that its segments are, in turn and again
     size           bytes of a segment, 7708                         left      file whose content is in the segment that
     lingers        true: it says its last word and does not exit
     blind          true: it joins and gives no frame                          is open when `then` or `on_stop` comes
@@ -129,6 +130,8 @@ class Capture:
         seconds = self.run.get("seconds", 4.0) or round(now - self.began, 6)
         size = self.run.get("size", 41 * 188)
         body = TS_PACKET * (size // 188 - 1) + f"{os.getpid()}-{self.index}".encode().ljust(188, b"\xff")
+        if media := self.run.get("media"):
+            body = Path(media[self.index % len(media)]).read_bytes()
         (self.spool / self.name).write_bytes(body)
         about = {"path": self.name, "index": self.index, "started_at": now - seconds, "jump": self.jump}
         self.say(event="segment-opened", **about)

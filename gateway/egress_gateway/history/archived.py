@@ -44,6 +44,7 @@ def archived_answer(
             start=asked.start if page else None,
             files=[file.name for file in files],
             format=asked.format,
+            outputs=asked.outputs or None,
             video=asked.video,
             audio=asked.audio,
             placement=PlacementPayload.of(asked.placement),

@@ -43,7 +43,7 @@ def test_the_tables_are_what_the_code_says(generator: ModuleType) -> None:
 
 def test_the_examples_are_the_contracts() -> None:
     page = examples()
-    flat, started, _frozen = page.pop("Start a channel")
+    flat, started, _mp4, _frozen = page.pop("Start a channel")
     [freestyle] = page.pop("Start a page")
     assert (flat, freestyle) == (START_FLAT, START_FREESTYLE)
     StartAnswer.model_validate(started)

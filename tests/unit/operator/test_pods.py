@@ -38,6 +38,8 @@ CONFIG = {
     "pageRules": {"allow": [], "deny": [], "ports": [80, 443]},
     "requireSandbox": False,
     "format": "hls",
+    "outputs": [],
+    "lastAttempt": False,
     "outputName": "20261123_room",
     "segmentSeconds": 4,
     "video": {"width": 1280, "height": 720, "frameRate": 30, "bitrate": 2000},

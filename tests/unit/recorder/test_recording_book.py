@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from egress_api.manifest import End, Manifest
 from egress_api.states import GapReason, State
+from egress_api.status import FileKind, OutputFile
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
 from support.recorder import NOW, recorder_config
 
@@ -193,3 +194,49 @@ def test_numbers_go_on_behind_renamed_and_left_objects() -> None:
     resumed = new(manifest(book), attempt=2)
     resumed.skip("out_000005.ts")
     assert add(resumed).name == "out_000006.ts"
+
+
+def film(book: Recording) -> OutputFile:
+    return OutputFile(
+        name="out.mp4",
+        uri="file:///nowhere/out.mp4",
+        kind=FileKind.VIDEO,
+        size_bytes=9,
+        duration_seconds=book.listed_seconds,
+    )
+
+
+def test_an_mp4_is_unmade_until_it_is_made_of_all_that_is_listed() -> None:
+    book = new(format="mp4")
+    assert book.unmade == []
+    store(book, add(book))
+    assert book.unmade == ["out.mp4"]
+    book.mark_made(film(book))
+    assert (book.unmade, [file.name for file in book.files()]) == ([], ["out.m3u8", "out.mp4"])
+    store(book, add(book))
+    assert (book.unmade, [file.name for file in book.files()]) == (["out.mp4"], ["out.m3u8"])
+
+
+def test_a_later_attempt_knows_what_an_earlier_one_has_made() -> None:
+    book = new(format="mp4")
+    store(book, add(book))
+    book.mark_made(film(book))
+    later = new(manifest(book), format="mp4", attempt=2)
+    assert (later.unmade, [file.name for file in later.files()]) == ([], ["out.m3u8", "out.mp4"])
+    store(later, add(later))
+    assert later.unmade == ["out.mp4"]
+
+
+def test_who_wants_the_playlist_alone_has_nothing_to_make() -> None:
+    book = new()
+    store(book, add(book))
+    assert book.unmade == []
+    assert book.would_write("out.mp4")
+
+
+def test_the_listed_segments_come_back_as_they_were_listed() -> None:
+    book = new()
+    segments = [add(book) for _ in range(3)]
+    for segment in segments:
+        store(book, segment)
+    assert list(book.segments()) == manifest(book).segments

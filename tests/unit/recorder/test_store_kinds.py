@@ -1,7 +1,8 @@
 """What the recorder asks of a store, of each kind that it can be tested against: the server itself, nothing between."""
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,6 +46,38 @@ def open_store(backend: Backend, tmp_path: Path) -> Callable[..., Store]:
 @pytest.fixture
 def store(open_store: Callable[..., Store]) -> Store:
     return open_store()
+
+
+async def in_pieces(data: bytes, *, fails_with: Exception | None = None) -> AsyncIterator[bytes]:
+    """Give bytes as a program does that makes them, in pieces of any size; at the end it may fail."""
+    for start in range(0, len(data), 700_001):
+        yield data[start : start + 700_001]
+    if fails_with is not None:
+        raise fails_with
+
+
+@every_kind
+async def test_an_object_of_many_parts_is_whole_and_is_replaced_whole(store: Store) -> None:
+    for fill in (b"first", b"other"):
+        data = fill * (18_000_000 // len(fill))  # more than two parts
+        await store.put_stream("a.mp4", in_pieces(data), size=len(data), content_type="video/mp4")
+        found = await store.get("a.mp4", size=len(data))
+        assert found is not None
+        assert found.data == data
+        assert await store.sha256_of("a.mp4", size=len(data)) == hashlib.sha256(data).hexdigest()
+
+
+@every_kind
+@pytest.mark.parametrize("fault", [FencedError("another has it"), StoreRefusedError("no")], ids=repr)
+async def test_what_fails_while_it_is_made_leaves_what_was_there(store: Store, fault: Exception) -> None:
+    await store.put("a.mp4", b"before", content_type="video/mp4")
+    pieces = in_pieces(bytes(12_000_000), fails_with=fault)
+    with pytest.raises(type(fault), match=str(fault)):
+        await store.put_stream("a.mp4", pieces, size=12_000_000, content_type="video/mp4")
+    found = await store.get("a.mp4")
+    assert found is not None
+    assert found.data == b"before"
+    assert await store.names() == ["a.mp4"]
 
 
 @every_kind

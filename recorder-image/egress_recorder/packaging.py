@@ -1,0 +1,247 @@
+"""What is made of a recording once it has ended: its MP4, out of the segments in the store.
+
+In: the book of a recording whose lists are closed. Out: an object of any size, streamed from store to store through the
+child that does the work (`remux`), verified, and noted in the book. It leaves playlist and segments as they are: whatever
+goes wrong here costs the file alone, and another attempt makes it anew from the same segments.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from egress_api.manifest import Segment
+from egress_api.status import FileKind, OutputFile
+from egress_recorder.context import Context
+from egress_recorder.errors import PackagingError, RecorderError, StoreUnreachableError
+from egress_recorder.manifest_store import ManifestStore
+from egress_recorder.recording import Recording, object_uri
+from egress_recorder.store import Store
+
+_CHILD: Final = (sys.executable, "-m", "egress_recorder.remux")
+_CHUNK_BYTES: Final = 1 << 20
+_AHEAD: Final = 3
+"""Segments that are read from the store before the child wants them."""
+_PASSES: Final = 2
+_PROGRESS_SECONDS: Final = 10.0
+_LONGEST_WORDS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the first pass has found out."""
+
+    head: bytes
+    tail: bytes
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + self.end - self.first + len(self.tail)
+
+
+class Packaging:
+    """The files that a recording is to have at its end."""
+
+    def __init__(
+        self, context: Context, *, store: Store, manifest: ManifestStore, recording: Recording
+    ) -> None:
+        self._clock = context.clock
+        self._config = context.config
+        self._log = context.log
+        self._store = store
+        self._manifest = manifest
+        self._recording = recording
+        self._children: list[_Child] = []
+        self._fed = 0
+        self._told_at = context.clock.monotonic()
+
+    async def run(self) -> None:
+        """Make what is missing; the book knows of it then.
+
+        Raises:
+            PackagingError: the segments can't be put into such a file.
+            StoreError: the store failed; trying again is safe.
+            FencedError: a later attempt has taken over.
+        """
+        try:
+            await self._make()
+        finally:
+            # Who writes for the store may not hear that it was given up: the child's end ends that, too.
+            for child in self._children:
+                await child.close()
+            self._children.clear()
+
+    async def _make(self) -> None:
+        for name in self._recording.unmade:
+            began, self._fed = self._clock.monotonic(), 0
+            self._log.info("packaging", name=name, segments=self._recording.listed)
+            plan = await self._measure(name)
+            sha256 = await self._write(name, plan)
+            self._recording.mark_made(
+                OutputFile(
+                    name=name,
+                    uri=object_uri(self._config, name),
+                    kind=FileKind.VIDEO,
+                    size_bytes=plan.size,
+                    duration_seconds=round(self._recording.listed_seconds, 3),
+                    sha256=sha256,
+                )
+            )
+            took = round(self._clock.monotonic() - began, 1)
+            self._log.info("packaged", name=name, size_bytes=plan.size, seconds=took)
+
+    async def _measure(self, name: str) -> _Plan:
+        async with self._child("measure") as child:
+            line = await child.stdout.readline()
+            said: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
+            head = await child.read(said.get("head", 0))
+            tail = await child.read(said.get("tail", 0))
+            await child.finished()
+        self._log.info(
+            "measured", name=name, **{key: said[key] for key in ("pictures", "sounds", "left_out")}
+        )
+        return _Plan(head, tail, said["first"], said["end"])
+
+    async def _write(self, name: str, plan: _Plan) -> str:
+        digest = hashlib.sha256()
+
+        async def content() -> AsyncIterator[bytes]:
+            digest.update(plan.head)
+            yield plan.head
+            async with self._child("write", str(plan.first), str(plan.end)) as child:
+                while data := await child.stdout.read(_CHUNK_BYTES):
+                    digest.update(data)
+                    yield data
+                await child.finished()
+            # A name has no condition here: is the folder still ours?
+            await self._manifest.read()
+            digest.update(plan.tail)
+            if plan.tail:
+                yield plan.tail
+
+        await self._store.put_stream(name, content(), size=plan.size, content_type="video/mp4", lasting=True)
+        found = await self._store.sha256_of(name, size=plan.size)
+        if found != digest.hexdigest():
+            raise StoreUnreachableError(f"{self._store.url} holds {name} with other bytes than were written.")
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _child(self, *arguments: str) -> AsyncIterator["_Child"]:
+        process = await asyncio.create_subprocess_exec(
+            *_CHILD, *arguments,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        child = _Child(process, feed=self._feed)
+        self._children.append(child)
+        try:
+            yield child
+        finally:
+            await child.close()
+
+    async def _feed(self, stdin: asyncio.StreamWriter) -> None:
+        total = _PASSES * self._recording.listed
+        async with contextlib.aclosing(self._segments()) as segments:
+            async for segment, data in segments:
+                about = {
+                    "bytes": len(data),
+                    "seconds": segment.duration_seconds,
+                    "jump": segment.discontinuity,
+                }
+                stdin.write(json.dumps(about).encode() + b"\n" + data)
+                await stdin.drain()
+                self._fed += 1
+                now = self._clock.monotonic()
+                if now - self._told_at >= _PROGRESS_SECONDS:
+                    self._told_at = now
+                    self._log.info("packaging-goes-on", percent=min(99, 100 * self._fed // total))
+
+    async def _segments(self) -> AsyncGenerator[tuple[Segment, bytes]]:
+        """Yield the listed segments with their content, a few read ahead."""
+        waiting: list[tuple[Segment, asyncio.Task[bytes]]] = []
+        try:
+            for segment in self._recording.segments():
+                waiting.append((segment, asyncio.create_task(self._segment(segment))))
+                if len(waiting) > _AHEAD:
+                    first, reading = waiting.pop(0)
+                    yield first, await reading
+            while waiting:
+                first, reading = waiting.pop(0)
+                yield first, await reading
+        finally:
+            for _, reading in waiting:
+                reading.cancel()
+            await asyncio.gather(*(reading for _, reading in waiting), return_exceptions=True)
+
+    async def _segment(self, segment: Segment) -> bytes:
+        found = await self._store.get(segment.name, size=segment.size_bytes)
+        if found is None:
+            raise PackagingError(f"{segment.name} is no longer in {self._store.url}.")
+        if hashlib.sha256(found.data).hexdigest() != segment.sha256:
+            raise PackagingError(f"{segment.name} in {self._store.url} is no longer what was recorded.")
+        return found.data
+
+
+class _Child:
+    """A running `remux`, fed in the background."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, feed: Callable[[asyncio.StreamWriter], Any]
+    ) -> None:
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise ValueError("A child without pipes can't be talked to.")
+        self._process = process
+        self._stdin = process.stdin
+        self._stderr = process.stderr
+        self.stdout = process.stdout
+        self._feeding = asyncio.create_task(self._feed(feed), name="feed-remux")
+
+    async def _feed(self, feed: Callable[[asyncio.StreamWriter], Any]) -> None:
+        try:
+            await feed(self._stdin)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it has given up, and says why
+        except RecorderError:
+            # What it has got would look like all there is.
+            self._process.kill()
+            raise
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._stdin.close()
+            await self._stdin.wait_closed()
+
+    async def read(self, size: int) -> bytes:
+        """Return so many bytes of what it says; less where it has ended."""
+        try:
+            return await self.stdout.readexactly(size)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+
+    async def finished(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            RecorderError: it could not be fed.
+            PackagingError: it failed.
+        """
+        words = await self._stderr.read()
+        await self._feeding
+        code = await self._process.wait()
+        if code != 0:
+            said = words.decode(errors="replace").strip().rpartition("\n")[2]
+            raise PackagingError(
+                said[-_LONGEST_WORDS:] or f"The program that makes it ended with code {code}."
+            )
+
+    async def close(self) -> None:
+        """End it, however far it is."""
+        self._feeding.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        # What went wrong while feeding has been told by finished(), or is what ended all of it.
+        await asyncio.gather(self._feeding, return_exceptions=True)
