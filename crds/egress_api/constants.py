@@ -36,6 +36,8 @@ USERS_ANNOTATION: Final = f"{GROUP}/users"
 EVERYONE: Final = ","
 """Names of nobody, and yet said: an annotation that is taken away leaves an empty file. Recorders that took an empty file
 for everyone read this as everyone, too."""
+LAYOUT_ANNOTATION: Final = f"{GROUP}/layout"
+"""The same for how a channel is laid out: spec.layout."""
 STOP_ANNOTATION: Final = f"{GROUP}/stop"
 """The same for the end: "true" tells a recorder to end the recording and to stay until all of it is stored. A
 Pod that is deleted has its grace period alone."""
@@ -56,6 +58,7 @@ CONTROL_DIR: Final = "/run/egress/control"
 PAUSE_FILE: Final = "pause"
 STOP_FILE: Final = "stop"
 USERS_FILE: Final = "users"
+LAYOUT_FILE: Final = "layout"
 SPOOL_DIR: Final = "/spool"
 SHM_DIR: Final = "/dev/shm"  # noqa: S108 - a mount of the Pod's own
 """Where a browser shares pictures between its processes: memory, with pages only."""

@@ -9,10 +9,20 @@ from egress_api.base import Strict
 
 
 class Layout(StrEnum):
-    """`flat` puts everyone of a channel into a grid; `freestyle` records a web page as it is."""
+    """How what is recorded is laid out: `flat` and `spotlight` a channel, `freestyle` a web page as it is."""
 
     FLAT = "flat"
+    SPOTLIGHT = "spotlight"
     FREESTYLE = "freestyle"
+
+    @property
+    def of_channel(self) -> bool:
+        """Whether a channel is recorded; these may follow one another while it is."""
+        return self is not Layout.FREESTYLE
+
+
+ChannelLayout = Literal["flat", "spotlight"]
+"""Those that may follow one another."""
 
 
 class OutputFormat(StrEnum):

@@ -107,8 +107,8 @@ class RecorderConfig(Tolerant):
     verdict: Verdict | None = Field(None, description="With finish_only: how the task ends.")
     control_dir: str | None = Field(
         None,
-        description="Folder with the files `pause`, `stop` (true or false) and `users` (with commas), which change "
-        "while it records.",
+        description="Folder with the files `pause`, `stop` (true or false), `users` (with commas) and `layout`, which "
+        "change while it records.",
     )
     spool_bytes: int = Field(
         2 << 30, gt=0, description="Size of the spool's volume: a recorder that overfills it is evicted."

@@ -21,6 +21,7 @@ from egress_api.base import PreciseMoment
 from egress_api.media import (
     MP4_LONGEST_SECONDS,
     Audio,
+    ChannelLayout,
     FrozenPicture,
     Layout,
     Output,
@@ -49,10 +50,17 @@ from egress_api.task import EgressTask
 
 AccessToken = Annotated[SecretStr, Field(min_length=10, max_length=2048)]
 
-NEEDED_FIELDS: Final = {Layout.FLAT: ("channel", "access_token"), Layout.FREESTYLE: ("url",)}
+_OF_CHANNELS = ("channel", "access_token")
+_OF_PAGES = ("url", "webGL", "start")
+NEEDED_FIELDS: Final = {
+    Layout.FLAT: _OF_CHANNELS,
+    Layout.SPOTLIGHT: _OF_CHANNELS,
+    Layout.FREESTYLE: ("url",),
+}
 """Fields of a start's payload that a layout can't do without, as they stand in the body."""
 FOREIGN_FIELDS: Final = {
-    Layout.FLAT: ("url", "webGL", "start"),
+    Layout.FLAT: _OF_PAGES,
+    Layout.SPOTLIGHT: _OF_PAGES,
     Layout.FREESTYLE: ("channel", "access_token", "workerUid", "users"),
 }
 """Fields that do not go with it."""
@@ -79,19 +87,21 @@ class PlacementPayload(Body):
 
 
 class StartPayload(Body):
-    """What to record: a channel (`flat`) or a page (`freestyle`)."""
+    """What to record: a channel (`flat`, `spotlight`) or a page (`freestyle`)."""
 
-    layout: Layout = Field(description="flat records a channel, freestyle a page.")
-    channel: Channel | None = Field(None, description="The channel to record; with flat.")
+    layout: Layout = Field(
+        description="flat records a channel as a grid, spotlight with who speaks large, freestyle a page."
+    )
+    channel: Channel | None = Field(None, description="The channel to record; with flat and spotlight.")
     access_token: AccessToken | None = Field(
         None,
-        description="The token to join the channel with, 10 to 2048 characters; with flat. Never given back.",
+        description="The token to join the channel with, 10 to 2048 characters; of a channel. Never given back.",
     )
     worker_uid: WorkerUid | None = Field(
-        None, alias="workerUid", description="The number under which the recorder joins; with flat."
+        None, alias="workerUid", description="The number under which the recorder joins; of a channel."
     )
     users: Users | None = Field(
-        None, description="Users to record; empty or absent records everyone; with flat."
+        None, description="Users to record; empty or absent records everyone; of a channel."
     )
     url: PageUrl | None = Field(None, description="The page to record; with freestyle.")
     web_gl: bool | None = Field(None, alias="webGL", description="Give the page WebGL; with freestyle.")
@@ -118,7 +128,7 @@ class StartPayload(Body):
     frozen_picture: FrozenPicture = Field(
         FrozenPicture.BLACK,
         alias="frozenPicture",
-        description="What is shown of somebody whose picture stands still: black or dimmed; with flat.",
+        description="What is shown of somebody whose picture stands still: black or dimmed; of a channel.",
     )
     priority: Priority = Field(
         0, description="Of the tasks that wait for a place the highest is next; among equals the first come."
@@ -239,7 +249,7 @@ class DeleteRequest(Body):
     request_id: RequestId = Field(description="Comes back in a problem answer and in the logs.")
 
 
-_CHANGEABLE = ("pause", "users", "access_token")
+_CHANGEABLE = ("pause", "users", "layout", "access_token")
 
 
 def _given(name: str) -> JsonDict:
@@ -255,16 +265,20 @@ class UpdatePayload(Body):
         None, description="true: leave out what follows; false: go on in the same playlist."
     )
     access_token: AccessToken | None = Field(
-        None, description="Another token to join the channel with, from the next time on; with flat."
+        None, description="Another token to join the channel with, from the next time on; of a channel."
     )
     users: Users | None = Field(
-        None, description="Whom to record from now on; empty records everyone; with flat."
+        None, description="Whom to record from now on; empty records everyone; of a channel."
+    )
+
+    layout: ChannelLayout | None = Field(
+        None, description="How the channel is laid out from now on, in the same recording: flat or spotlight."
     )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if all(getattr(self, name) is None for name in _CHANGEABLE):
-            raise ValueError("must say what is to change: pause, users or access_token")
+            raise ValueError("must say what is to change: pause, users, layout or access_token")
         return self
 
 

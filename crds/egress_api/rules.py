@@ -13,7 +13,7 @@ from egress_api.media import MP4_LONGEST_SECONDS, OutputFormat
 from egress_api.names import MAX_TASK_NAME
 from egress_api.spec import EgressTaskSpec
 
-MUTABLE_FIELDS: Final = frozenset({"pause", "priority", "stop", "users"})
+MUTABLE_FIELDS: Final = frozenset({"layout", "pause", "priority", "stop", "users"})
 """Spec fields that may change after creation; a later feature opens more."""
 
 Rule = dict[str, str]
@@ -27,8 +27,8 @@ ROOT_RULES: Final[list[Rule]] = [
 
 _SOURCE_RULES: Final[list[Rule]] = [
     {
-        "rule": "self.layout != 'flat' || has(self.channel)",
-        "message": "layout flat records a channel: set spec.channel",
+        "rule": "self.layout == 'freestyle' || has(self.channel)",
+        "message": "layouts flat and spotlight record a channel: set spec.channel",
     },
     {
         "rule": "self.layout != 'freestyle' || has(self.url)",
@@ -66,6 +66,17 @@ _STOP_RULE: Final[Rule] = {
     "message": "spec.stop can't be taken back: start another task",
 }
 
+_LAYOUT_RULES: Final[list[Rule]] = [
+    {
+        "rule": "(self.layout == 'freestyle') == (oldSelf.layout == 'freestyle')",
+        "message": "spec.layout can't be changed from a channel's to a page's or back: start another task",
+    },
+    {
+        "rule": "self.layout == oldSelf.layout || !self.filenamePattern.contains('{layout}')",
+        "message": "spec.layout can't be changed where spec.filenamePattern has {layout}: the files have their names",
+    },
+]
+
 
 def _immutable(field: str, *, always_there: bool) -> Rule:
     # The shorter, the better: the API server lists all fields of the spec for each one that a rule names, at every write,
@@ -91,6 +102,7 @@ def spec_rules() -> list[Rule]:
         _OUTPUT_RULE,
         _PLACEMENT_RULE,
         _STOP_RULE,
+        *_LAYOUT_RULES,
         *(
             _immutable(name, always_there=info.is_required() or _has_default(info))
             for name, info in fields.items()

@@ -116,9 +116,13 @@ class EgressTaskSpec(Strict):
     )
     command: Literal["record"] = Field("record", description="What to do with the source.")
     layout: Layout = Field(
-        Layout.FLAT, description="flat: everyone of a channel in a grid. freestyle: a web page as it is."
+        Layout.FLAT,
+        description="flat: everyone of a channel in a grid. spotlight: who speaks large, the others beside them. "
+        "freestyle: a web page as it is. flat and spotlight may be changed into one another while it records.",
     )
-    channel: Channel | None = Field(None, description="The channel (room) to record; with layout flat.")
+    channel: Channel | None = Field(
+        None, description="The channel (room) to record; with layouts flat and spotlight."
+    )
     worker_uid: WorkerUid | None = Field(
         None,
         description="The number under which the recorder joins the channel, where the source has numbers.",
@@ -155,7 +159,7 @@ class EgressTaskSpec(Strict):
     frozen_picture: FrozenPicture = Field(
         FrozenPicture.BLACK,
         description="What is shown of somebody whose picture has stood still for 5 s: black, or dimmed, their last "
-        "frame darkened; with layout flat.",
+        "frame darkened; with a channel.",
     )
     access_token_secret_ref: SecretKeyRef | None = Field(
         None, description="The Secret with the token that the recorder joins the channel with."
@@ -191,9 +195,9 @@ class EgressTaskSpec(Strict):
     def _one_source(self) -> Self:
         # The same rules stand as CEL in rules.py, where the API server checks them.
         match self.layout:
-            case Layout.FLAT:
+            case Layout.FLAT | Layout.SPOTLIGHT:
                 if self.channel is None or self.url is not None:
-                    raise ValueError("layout flat records a channel: set channel and no url")
+                    raise ValueError(f"layout {self.layout} records a channel: set channel and no url")
                 if self.access_token_secret_ref is None:
                     raise ValueError("recording a channel needs accessTokenSecretRef")
             case Layout.FREESTYLE:

@@ -127,7 +127,7 @@ class Routes:
         # Both may be sent again: where the second fails, the caller sends both.
         if asked.access_token is not None:
             task = await self._wishes.renew_token(asked.access_token, app_id=app_id, task_id=task_id)
-        changes = asked.model_dump(include={"pause", "users"}, exclude_none=True)
+        changes = asked.model_dump(include={"pause", "users", "layout"}, exclude_none=True)
         if task is None or changes:
             task = await self._wishes.change(changes, app_id=app_id, task_id=task_id)
         return status_answer(task)

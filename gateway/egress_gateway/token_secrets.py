@@ -20,7 +20,6 @@ from egress_api.constants import (
     TASK_LABEL,
     TOKEN_KEY,
 )
-from egress_api.media import Layout
 from egress_api.names import token_secret_name
 from egress_api.rest import FieldError
 from egress_api.spec import SecretKeyRef
@@ -91,7 +90,7 @@ class TokenSecrets:
 
     def _renewable(self, task: EgressTask) -> SecretKeyRef:
         name, wanted = task.metadata.name, task.spec.access_token_secret_ref
-        if task.spec.layout is not Layout.FLAT or wanted is None:
+        if not task.spec.layout.of_channel or wanted is None:
             sentence = f"does not go with layout {task.spec.layout}: task {name} has no token"
             errors = [FieldError(pointer="/payload/access_token", detail=sentence)]
             raise ProblemError(ProblemKind.WRONG_LAYOUT, f"/payload/access_token: {sentence}", errors=errors)

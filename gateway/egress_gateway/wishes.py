@@ -12,7 +12,6 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from egress_api.constants import KIND
-from egress_api.media import Layout
 from egress_api.rest import FieldError
 from egress_api.states import State
 from egress_api.task import EgressTask
@@ -29,7 +28,7 @@ Patch = dict[str, dict[str, Any]]
 
 
 class Wishes:
-    """Stop, pause, resume, other users, another token, and delete."""
+    """Stop, pause, resume, other users, another layout or token, and delete."""
 
     def __init__(self, cluster: Cluster, lookup: Lookup, token_secrets: TokenSecrets) -> None:
         self._cluster = cluster
@@ -52,10 +51,10 @@ class Wishes:
         await self._write(patch, app_id=app_id, task_id=task_id, deed="the stop can't be written down")
 
     async def change(self, changes: dict[str, Any], *, app_id: str, task_id: str) -> EgressTask:
-        """Ask for a pause or its end, or for other users, and return the task with the wish in it.
+        """Ask for a pause or its end, for other users or another layout, and return the task with the wish in it.
 
         Raises:
-            ProblemError: when this app has no such task, it has ended or is to end, has no users, or the wish can't
+            ProblemError: when this app has no such task, it has ended or is to end, has no such thing, or the wish can't
                 be written down.
         """
 
@@ -148,7 +147,17 @@ def _check_goes_on(task: EgressTask) -> None:
 
 
 def _check_has(task: EgressTask, changes: dict[str, Any]) -> None:
-    if "users" in changes and task.spec.layout is not Layout.FLAT:
-        sentence = f"does not go with layout {task.spec.layout}: task {task.metadata.name} has no users"
-        errors = [FieldError(pointer="/payload/users", detail=sentence)]
-        raise ProblemError(ProblemKind.WRONG_LAYOUT, f"/payload/users: {sentence}", errors=errors)
+    name, spec = task.metadata.name, task.spec
+    if not spec.layout.of_channel:
+        for field in ("users", "layout"):
+            if field in changes:
+                raise _wrong_layout(
+                    field, f"does not go with layout {spec.layout}: task {name} has no {field}"
+                )
+    if changes.get("layout", spec.layout) != spec.layout and "{layout}" in spec.filename_pattern:
+        raise _wrong_layout("layout", f"can't be changed: it is in the names of the files of task {name}")
+
+
+def _wrong_layout(field: str, sentence: str) -> ProblemError:
+    errors = [FieldError(pointer=f"/payload/{field}", detail=sentence)]
+    return ProblemError(ProblemKind.WRONG_LAYOUT, f"/payload/{field}: {sentence}", errors=errors)

@@ -207,8 +207,9 @@ def _tell(look: Look, pod: PodView) -> None:
     # A Pod of an operator that knew no such wish can't be told.
     told = pod.users if pod.users is not None or pod.choice_lost else tuple(spec.users)
     users = tuple(spec.users) if told != tuple(spec.users) else None
-    if paused is not None or users is not None:
-        look.actions.append(TellPod(pod=pod, paused=paused, users=users))
+    layout = spec.layout if pod.layout not in {None, spec.layout} else None
+    if paused is not None or users is not None or layout is not None:
+        look.actions.append(TellPod(pod=pod, paused=paused, users=users, layout=layout))
 
 
 def _paused(look: Look, live: LiveReport | None) -> bool:
@@ -255,7 +256,7 @@ def _fault_of_task(look: Look) -> tuple[Reason, str] | None:
             f"layout {spec.layout} can't be recorded here: the operator has no image for it (recorder.web.image)",
         )
     match spec.layout:
-        case Layout.FLAT:
+        case Layout.FLAT | Layout.SPOTLIGHT:
             if look.settings.sources.of(spec.app_id) is None:
                 message = f"no backend is set for app {spec.app_id}: set sources.default or sources.apps"
                 return Reason.NOT_CONFIGURED, message

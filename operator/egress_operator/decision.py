@@ -6,6 +6,7 @@ decide.py makes decisions, reconciler.py carries them out; this is all they shar
 from dataclasses import dataclass
 from datetime import datetime
 
+from egress_api.media import Layout
 from egress_api.results import LiveReport
 from egress_api.states import Reason
 from egress_api.status import EgressTaskStatus
@@ -30,6 +31,8 @@ class TellPod:
     """Whether to leave out what comes."""
     users: tuple[str, ...] | None = None
     """Whom to record; empty is everyone."""
+    layout: Layout | None = None
+    """How to lay the channel out."""
     stop_since: datetime | None = None
     """Now: it is to end, and to stay until everything is stored."""
 

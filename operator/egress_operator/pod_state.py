@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 from egress_api.constants import (
     API_VERSION,
     KIND,
+    LAYOUT_ANNOTATION,
+    LAYOUT_FILE,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     PAUSE_ANNOTATION,
@@ -121,6 +123,9 @@ class PodView:
     """Whom its recorder is told to record, empty for everyone; None where nothing says so."""
     choice_lost: bool = False
     """Whether nothing says so although its control volume holds that: not in a Pod that an older operator made."""
+    layout: str | None = None
+    """How its recorder is told to lay the channel out, empty where something has taken that away; None where it can't
+    be told."""
     can_be_told_to_stop: bool = False
     """Whether its control volume holds that, too: not in a Pod that an older operator made."""
     told_to_stop: bool = False
@@ -176,6 +181,7 @@ class PodView:
             paused=annotations.get(PAUSE_ANNOTATION) == "true",
             users=_users(annotations.get(USERS_ANNOTATION)),
             choice_lost=not annotations.get(USERS_ANNOTATION) and USERS_FILE in _control_files(pod),
+            layout=annotations.get(LAYOUT_ANNOTATION, "" if LAYOUT_FILE in _control_files(pod) else None),
             can_be_told_to_stop=STOP_ANNOTATION in annotations,
             told_to_stop=annotations.get(STOP_ANNOTATION) == "true",
             told_to_stop_at=_time_if_any(annotations.get(STOP_SINCE_ANNOTATION)),

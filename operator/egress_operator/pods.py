@@ -17,6 +17,8 @@ from egress_api.constants import (
     EVERYONE,
     KIND,
     KUEUE_QUEUE_LABEL,
+    LAYOUT_ANNOTATION,
+    LAYOUT_FILE,
     LAYOUT_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -128,7 +130,7 @@ def recorder_config(
         video=spec.video,
         audio=spec.audio,
         frozen_picture=spec.frozen_picture,
-        source=settings.sources.of(spec.app_id) if spec.layout is Layout.FLAT else None,
+        source=settings.sources.of(spec.app_id) if spec.layout.of_channel else None,
         store=_store_config(task, settings),
         token_file=f"{TOKEN_DIR}/{TOKEN_KEY}" if spec.access_token_secret_ref and not finish_only else None,
         max_duration_seconds=spec.limits.max_duration_seconds,
@@ -170,18 +172,25 @@ _BINARY_SHIFTS: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 
 
 def wishes(
-    *, paused: bool | None = None, users: tuple[str, ...] | None = None, stop_since: datetime | None = None
+    *,
+    paused: bool | None = None,
+    users: tuple[str, ...] | None = None,
+    layout: Layout | None = None,
+    stop_since: datetime | None = None,
 ) -> dict[str, str]:
     """Return the annotations that tell a running recorder something; the kubelet writes them into its files.
 
     Args:
         paused: whether to leave out what comes.
         users: whom to record; empty is everyone.
+        layout: how to lay a channel out.
         stop_since: when it was told to end and to stay until everything is stored.
     """
     told = {} if paused is None else {PAUSE_ANNOTATION: "true" if paused else "false"}
     if users is not None:
         told |= {USERS_ANNOTATION: ",".join(users) or EVERYONE}
+    if layout is not None:
+        told |= {LAYOUT_ANNOTATION: layout.value}
     if stop_since is not None:
         told |= {STOP_ANNOTATION: "true", STOP_SINCE_ANNOTATION: stop_since.isoformat()}
     return told
@@ -294,7 +303,11 @@ def build_pod(
                 **recorder.annotations,
                 **(_DO_NOT_DISRUPT if recorder.do_not_disrupt else {}),
                 STOP_ANNOTATION: "false",
-                **wishes(paused=task.spec.pause, users=tuple(task.spec.users)),
+                **wishes(
+                    paused=task.spec.pause,
+                    users=tuple(task.spec.users),
+                    layout=None if page else task.spec.layout,
+                ),
             },
             "finalizers": [RESULTS_FINALIZER],
             "ownerReferences": [
@@ -354,6 +367,7 @@ def _volumes(
             (PAUSE_FILE, PAUSE_ANNOTATION),
             (STOP_FILE, STOP_ANNOTATION),
             (USERS_FILE, USERS_ANNOTATION),
+            *(() if task.spec.layout is Layout.FREESTYLE else ((LAYOUT_FILE, LAYOUT_ANNOTATION),)),
         )
     ]
     volumes: list[dict[str, Any]] = [

@@ -38,13 +38,17 @@ class Picture(Strict):
 class Preset(Strict):
     """Requests and limits for recordings up to a size."""
 
-    layout: Layout = Field(description="What is recorded: flat (a channel) or freestyle (a page).")
+    layout: Layout = Field(
+        description="What is recorded: flat (a channel in any layout), spotlight or freestyle (a page)."
+    )
     up_to: Picture = Field(description="The largest picture that it is for.")
     resources: Resources = Field(description="Requests and limits of the recorder.")
 
     def fits(self, layout: Layout, video: Video | None) -> bool:
         """Return whether this preset is for such a recording."""
-        return layout is self.layout and (video is None or _pixel_rate(video) <= self.up_to.pixel_rate)
+        # What a channel costs hardly depends on how it is laid out.
+        same = layout is self.layout or (self.layout is Layout.FLAT and layout.of_channel)
+        return same and (video is None or _pixel_rate(video) <= self.up_to.pixel_rate)
 
 
 def resources_for(

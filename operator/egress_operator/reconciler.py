@@ -298,8 +298,8 @@ class Reconciler:
         match action:
             case CreatePod():
                 await self._create(task, action)
-            case TellPod(pod=pod, paused=paused, users=users, stop_since=since):
-                told = wishes(paused=paused, users=users, stop_since=since)
+            case TellPod(pod=pod, paused=paused, users=users, layout=layout, stop_since=since):
+                told = wishes(paused=paused, users=users, layout=layout, stop_since=since)
                 changed = await self._cluster.annotate_pod(pod, told)
                 if changed is not None:
                     self._watched.saw_pod(changed)

@@ -1,16 +1,17 @@
 """What the manifest says of the task itself, for the time when its resource is gone. Pure; nothing secret comes out."""
 
 from egress_api.manifest import Asked, without_query
+from egress_api.media import Layout
 from egress_api.recorder import RecorderConfig
 
 
-def asked_of(config: RecorderConfig, *, users: tuple[str, ...]) -> Asked:
+def asked_of(config: RecorderConfig, *, users: tuple[str, ...], layout: Layout) -> Asked:
     """Return what the manifest says of the task itself: no token, and of a page's URL no query."""
     return Asked(
         namespace=config.namespace,
         request_id=config.request_id,
         created_at=config.created_at,
-        layout=config.layout,
+        layout=layout,
         channel=config.channel,
         users=list(users),
         url=without_query(config.url) if config.url else None,

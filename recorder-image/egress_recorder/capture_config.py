@@ -21,6 +21,7 @@ def capture_config(
     goes_on: bool = False,
     paused: bool = False,
     users: tuple[str, ...] | None = None,
+    layout: Layout | None = None,
 ) -> CaptureConfig:
     """Return the first line for the child.
 
@@ -31,6 +32,7 @@ def capture_config(
         goes_on: whether something has been recorded already: a page is not waited for a second time.
         paused: whether nothing is to be kept until it is told to resume.
         users: whom to record, where that has been chosen anew since.
+        layout: how to lay them out, where that has.
 
     Raises:
         ConfigurationError: when there is no channel or page to capture.
@@ -51,7 +53,7 @@ def capture_config(
         audio_kbps=config.audio.bitrate,
         sample_rate=config.audio.sample_rate,
         channels=config.audio.channels,
-        layout=config.layout.value,
+        layout=(layout or config.layout).value,
         frozen_picture=config.frozen_picture.value,
         paused=paused,
         users=tuple(config.users) if users is None else users,

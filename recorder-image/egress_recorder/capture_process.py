@@ -88,6 +88,10 @@ class CaptureProcess:
         """Ask it to record these from now on; none is everyone."""
         await self._write(_line("users", users=users))
 
+    async def arrange(self, layout: str) -> None:
+        """Ask it to lay the channel out like this from now on."""
+        await self._write(_line("layout", layout=layout))
+
     def kill(self) -> None:
         """End it and everything it started, at once; once it is gone this does nothing."""
         if self._buried:

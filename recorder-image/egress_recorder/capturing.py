@@ -16,7 +16,7 @@ from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture_config import capture_config
 from egress_recorder.capture_end import MAY_COME_BACK, Broken, meaning_of
 from egress_recorder.context import Context
-from egress_recorder.control import Users, Wish
+from egress_recorder.control import Arrangement, Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.following import Following
 from egress_recorder.limits import Patience, RestartLimit
@@ -46,6 +46,7 @@ class Capturing:
         self._spool = Spool(context, recording=recording)
         self._pause = Wish(context.config.control_dir, PAUSE_FILE, log=context.log)
         self._users = Users(context.config.control_dir, begin=tuple(context.config.users))
+        self._arrangement = Arrangement(context.config.control_dir, begin=context.config.layout)
         self._earlier_seconds = recording.listed_seconds
         self._joined_now = False
         self._restarts = RestartLimit(limit=settings.restart_limit, window=settings.restart_window_seconds)
@@ -75,6 +76,8 @@ class Capturing:
         self._live.people.forget(now=self._clock.monotonic())
         paused = self._wished_pause()
         self._recording.users = self._users.read()
+        if self._config.layout.of_channel:
+            self._recording.layout = self._arrangement.read()
         try:
             folder = self._spool.new_folder()
             stop_seconds = self._stop_seconds()
@@ -85,6 +88,7 @@ class Capturing:
                 goes_on=self._live.joined_mono is not None or self._earlier_seconds > 0,
                 paused=paused,
                 users=self._recording.users,
+                layout=self._recording.layout,
             )
             capture = Following(
                 self._context,
@@ -93,6 +97,7 @@ class Capturing:
                 spool=self._spool,
                 pause=self._pause,
                 users=self._users,
+                arrangement=self._arrangement,
                 told=told,
                 stop_seconds=stop_seconds,
             )

@@ -2,7 +2,7 @@
 
 In: the folder that the kubelet keeps in step with the Pod's annotations. Out: yes or no, or a list, at any moment. Whether to
 leave out what comes now (`pause`) is the capture's business and the book's; whether to end (`stop`) goes into the
-`StopSignal`; whom to record (`users`) is the capture's, and a list.
+`StopSignal`; whom to record (`users`, a list) and how to lay them out (`layout`) are the capture's.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from egress_api.constants import USERS_FILE
+from egress_api.constants import LAYOUT_FILE, USERS_FILE
+from egress_api.media import Layout
 from egress_recorder.stop_signal import StopSignal
 
 _WORDS: Final = {"true": True, "false": False, "": False}
@@ -68,6 +69,29 @@ class Users:
                 # An annotation that something has taken away leaves an empty file: no reason to record everyone.
                 if said := self._path.read_text().strip():
                     self._last = tuple(user for user in said.split(",") if user)
+        return self._last
+
+
+class Arrangement:
+    """How a channel is laid out, read anew each time.
+
+    Args:
+        folder: None where nobody can choose.
+        begin: what holds until the file says something.
+    """
+
+    def __init__(self, folder: str | None, *, begin: Layout) -> None:
+        self._path = Path(folder) / LAYOUT_FILE if folder else None
+        self._last = begin
+
+    def read(self) -> Layout:
+        """Return how to lay it out; as before where the file says nothing that a channel can have."""
+        if self._path is not None:
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # also what is no text, and no layout that is known here
+                said = Layout(self._path.read_text().strip())
+                self._last = said if said.of_channel else self._last
         return self._last
 
 

@@ -32,7 +32,7 @@ from egress_recorder.capture.events import (
 )
 from egress_recorder.capture_process import CaptureProcess, Exited
 from egress_recorder.context import Context
-from egress_recorder.control import Users, Wish
+from egress_recorder.control import Arrangement, Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.pulse import Bounds, Pulse
 from egress_recorder.recording import Recording
@@ -66,6 +66,7 @@ class Following:
         spool: where room is made.
         pause: whether to leave out what comes.
         users: whom to record.
+        arrangement: how to lay them out.
         told: what the capture is started with.
         stop_seconds: what it gets from the stop until it is killed.
     """
@@ -79,6 +80,7 @@ class Following:
         spool: Spool,
         pause: Wish,
         users: Users,
+        arrangement: Arrangement,
         told: CaptureConfig,
         stop_seconds: float,
     ) -> None:
@@ -91,11 +93,13 @@ class Following:
         self._spool = spool
         self._pause = pause
         self._users = users
+        self._arrangement = arrangement
         self._told = told
         self._stop_seconds = stop_seconds
         self._folder = Path(told.spool)
         self._told_paused = told.paused
         self._told_users = told.users
+        self._told_layout = told.layout
         self._open = OpenSegments()
         self._looked_at_spool = 0.0
         self.spans = CaptureSpans(context.span)
@@ -229,7 +233,7 @@ class Following:
         return "Paused, as asked." if self._recording.paused else "Recording."
 
     async def _tell(self, capture: CaptureProcess) -> None:
-        """Pass on the wish to pause or to go on, and whom to record, once the capture can meet it."""
+        """Pass on the wish to pause or to go on, whom to record and how, once the capture can meet it."""
         if not self.joined:
             return
         wanted, users = self._pause.read(), self._users.read()
@@ -241,6 +245,10 @@ class Following:
             self._told_users = self._recording.users = users
             self._log.info("capture-told", users=users)
             await capture.choose(users)
+        if self._told.page is None and (layout := self._arrangement.read()) != self._told_layout:
+            self._told_layout = self._recording.layout = layout
+            self._log.info("capture-told", layout=layout)
+            await capture.arrange(layout)
 
     def _keep(self, event: Evidence) -> None:
         """Read what shows why a page failed: the spool of a capture that is gone is swept."""

@@ -98,6 +98,8 @@ class Recording:
         self.first_frame_at = earlier.first_frame_at if earlier else None
         self.users = tuple(config.users)
         """Whom it records, as chosen last; none is everyone."""
+        self.layout = config.layout
+        """How it is laid out, as chosen last."""
         self.joined_at = earlier.joined_at if earlier else None
         """When a recorder had first joined the source, of any attempt."""
         self.ended_as = earlier.reason if earlier and earlier.complete else ""
@@ -331,7 +333,7 @@ class Recording:
             app_id=self._config.app_id,
             attempt=self._config.attempt,
             created_at=self._created_at,
-            asked=asked_of(self._config, users=self.users),
+            asked=asked_of(self._config, users=self.users, layout=self.layout),
             joined_at=self.joined_at,
             first_frame_at=self.first_frame_at,
             complete=complete,

@@ -4,12 +4,9 @@
 (`namespace`), for nothing is cleaned up between tests and no controller would do it.
 """
 
-import asyncio
 import os
 import subprocess
 import uuid
-import weakref
-from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import yaml
 from egress_cluster import gobuild
 from egress_cluster.apiserver import ApiServer
 from egress_cluster.settings import Settings
+from support import farewells
 
 HERE = Path(__file__).parent
 CRD = HERE.parents[1] / "crds" / "egresstasks.yaml"
@@ -84,46 +82,11 @@ def namespace(api_server: ApiServer) -> str:
 
 @pytest.fixture(autouse=True)
 async def _farewells() -> AsyncIterator[None]:
-    """Let TLS connections that are being closed say goodbye before the loop ends.
-
-    aiohttp forgets a connection whose answer is cut off (a cancelled watch) while its TLS shutdown waits for the
-    server. A loop that ends first leaves its socket open, and the warning comes with the next garbage collection,
-    in whichever test that is. A process that ends, as the real programs do, leaves nothing open.
-    """
     yield
-    deadline = asyncio.get_running_loop().time() + 5
-    while closing := _half_closed():
-        if asyncio.get_running_loop().time() > deadline:
-            for protocol in closing:
-                protocol._transport.abort()
-            await asyncio.sleep(0)
-            break
-        await asyncio.sleep(0.01)
-
-
-def _half_closed() -> list[SSLProtocol]:
-    loop = asyncio.get_running_loop()
-    return [
-        protocol
-        for protocol in _connections
-        if protocol._loop is loop
-        and protocol._transport is not None
-        and protocol._state.name in {"FLUSHING", "SHUTDOWN"}
-    ]
-
-
-_connections: weakref.WeakSet[SSLProtocol] = weakref.WeakSet()
+    await farewells.said()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _tell_connections() -> Iterator[None]:
-    """Keep the TLS connections that asyncio makes, for as long as they live."""
-    init = SSLProtocol.__init__
-
-    def kept(protocol: SSLProtocol, *args: object, **kwargs: object) -> None:
-        init(protocol, *args, **kwargs)
-        _connections.add(protocol)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SSLProtocol, "__init__", kept)
+    with farewells.noted():
         yield

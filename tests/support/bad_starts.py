@@ -92,12 +92,24 @@ BAD_STARTS: list[BadStart] = [
     _bad("the Python name of a field", "payload.worker_uid", 42, "unknown field"),
     _bad("an unknown field with a slash", "payload.a/b~c", 1, "unknown field", pointer="/payload/a~1b~0c"),
     _bad("no layout", "payload.layout", ABSENT, "is needed"),
-    _bad("another layout", "payload.layout", "grid", "must be 'flat' or 'freestyle'"),
+    _bad("another layout", "payload.layout", "grid", "must be 'flat', 'spotlight' or 'freestyle'"),
     _bad("flat without a channel", "payload.channel", ABSENT, "is needed with layout flat"),
     _bad("flat without an access_token", "payload.access_token", ABSENT, "is needed with layout flat"),
     _bad("flat with a url", "payload.url", "http://canvas.good.example", "does not go with layout flat"),
     _bad("flat with webGL", "payload.webGL", False, "does not go with layout flat"),
     _bad("flat with a start rule", "payload.start", {"when": "load"}, "does not go with layout flat"),
+    BadStart(
+        "spotlight without a channel",
+        {"payload.layout": "spotlight", "payload.channel": ABSENT},
+        "/payload/channel",
+        "is needed with layout spotlight",
+    ),
+    BadStart(
+        "spotlight with a url",
+        {"payload.layout": "spotlight", "payload.url": "http://canvas.good.example"},
+        "/payload/url",
+        "does not go with layout spotlight",
+    ),
     _bad("an empty channel", "payload.channel", "", "must be 1 to 64 letters"),
     _bad("a channel of 65 characters", "payload.channel", "c" * 65, "must be 1 to 64 letters"),
     _bad("a channel with a space", "payload.channel", "my room", "must be 1 to 64 letters"),
@@ -212,7 +224,7 @@ def _bad_update(what: str, payload: Any, pointer: str, sentence: str, **more: An
     return BadUpdate(what, {"request_id": "a", "payload": payload, **more}, pointer, sentence)
 
 
-_CHANGE = "must say what is to change: pause, users or access_token"
+_CHANGE = "must say what is to change: pause, users, layout or access_token"
 
 BAD_UPDATES: list[BadUpdate] = [
     BadUpdate("no request_id", {"payload": {"pause": True}}, "/request_id", "is needed"),
@@ -231,8 +243,12 @@ BAD_UPDATES: list[BadUpdate] = [
     _bad_update("a pause that is a text", {"pause": "true"}, "/payload/pause", "must be true or false"),
     _bad_update("a pause that is a number", {"pause": 1}, "/payload/pause", "must be true or false"),
     _bad_update(
-        "what can't be changed", {"pause": True, "layout": "flat"}, "/payload/layout", "unknown field"
+        "what can't be changed", {"pause": True, "format": "mp4"}, "/payload/format", "unknown field"
     ),
+    _bad_update(
+        "the layout of a page", {"layout": "freestyle"}, "/payload/layout", "must be 'flat' or 'spotlight'"
+    ),
+    _bad_update("another layout", {"layout": "grid"}, "/payload/layout", "must be 'flat' or 'spotlight'"),
     _bad_update(
         "a user with a dot",
         {"users": ["a", "b.c"]},

@@ -84,7 +84,9 @@ BAD = [
     Bad("an unknown command", {"spec.command": "erase"}, 'spec.command: Unsupported value: "erase"'),
     Bad("an unknown layout", {"spec.layout": "grid"}, 'spec.layout: Unsupported value: "grid"'),
     Bad(
-        "flat without a channel", {"spec.channel": ABSENT}, "layout flat records a channel: set spec.channel"
+        "flat without a channel",
+        {"spec.channel": ABSENT},
+        "layouts flat and spotlight record a channel: set spec.channel",
     ),
     Bad("flat without a token", {"spec.accessTokenSecretRef": ABSENT}, "needs spec.accessTokenSecretRef"),
     Bad("two sources", {"spec.url": "http://a.example/"}, "set spec.channel or spec.url, not both"),
@@ -165,6 +167,11 @@ BAD = [
         "the same beside the playlist",
         {"spec.outputs": [{"format": "mp4"}], "spec.limits.maxDurationSeconds": 43201},
         "an MP4 needs spec.limits.maxDurationSeconds of at most 43200",
+    ),
+    Bad(
+        "spotlight without a channel",
+        {"spec.layout": "spotlight", "spec.channel": ABSENT},
+        "layouts flat and spotlight record a channel: set spec.channel",
     ),
     Bad("an odd width", {"spec.video.width": 641}, "multiple of 2"),
     Bad("no height to speak of", {"spec.video.height": 2}, "greater than or equal to 16"),

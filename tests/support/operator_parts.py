@@ -194,12 +194,14 @@ def _action_text(action: Action) -> str:
             return f"create {attempt} to close"
         case CreatePod(attempt=attempt):
             return f"create {attempt}"
-        case TellPod(pod=view, paused=paused, users=users, stop_since=since):
+        case TellPod(pod=view, paused=paused, users=users, layout=layout, stop_since=since):
             told = ["to stop"] if since else []
             if paused is not None:
                 told.append("to pause" if paused else "to go on")
             if users is not None:
                 told.append(f"to record {' '.join(users) or 'everyone'}")
+            if layout is not None:
+                told.append(f"to lay it out {layout}")
             return f"tell {view.name.removeprefix('task-')} {' and '.join(told)}"
         case ReleasePod(pod=view):
             return f"release {view.name.removeprefix('task-')}"

@@ -466,6 +466,47 @@ def _pause_rows() -> Iterator[Row]:
         does="tell 1 to record user2",
     )
     yield Row(
+        when="another layout is asked for, the recorder was not told",
+        task=task(RECORDING, layout="spotlight"),
+        pod=running(layout="flat"),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to lay it out spotlight",
+    )
+    yield Row(
+        when="another layout is asked for, the recorder was told",
+        task=task(RECORDING, layout="spotlight"),
+        pod=running(layout="spotlight"),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
+        when="another layout is asked for, of a recorder that an older operator made",
+        task=task(RECORDING, layout="spotlight"),
+        pod=running(),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+    )
+    yield Row(
+        when="something took from the Pod how to lay it out",
+        task=task(RECORDING, layout="spotlight"),
+        pod=running(layout=""),
+        facts=Facts(live=live()),
+        state=State.PROCESSING,
+        reason="Recording",
+        does="tell 1 to lay it out spotlight",
+    )
+    yield Row(
+        when="a task is to be laid out as a spotlight",
+        task=task(status(pod=False, reason=Reason.ACCEPTED), layout="spotlight"),
+        state=State.ENQUEUED,
+        reason="Accepted",
+        does="create 1",
+    )
+    yield Row(
         when="a pause is asked for while the Pod is being deleted",
         task=task(RECORDING, pause=True),
         pod=running(deleted_at=at(200)),

@@ -199,7 +199,9 @@ class Capture:
             if lines == b"" or b"stop" in lines:
                 return True
             for told in map(json.loads, lines.splitlines()):
-                if told["command"] == "users":
+                if told["command"] == "layout":
+                    self.say(event="warning", reason="Arranged", message=told["layout"])
+                elif told["command"] == "users":
                     self.say(event="warning", reason="Chosen", message=" ".join(told["users"]))
                 else:
                     self.pause(paused=told["command"] == "pause")

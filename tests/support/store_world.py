@@ -17,6 +17,7 @@ from egress_recorder.ending import Ending
 from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
+from egress_recorder.packaging import Packaging
 from egress_recorder.people import People
 from egress_recorder.recording import Recording
 from egress_recorder.settings import Settings
@@ -78,7 +79,12 @@ class World:
 
     async def finish(self) -> tuple[Ending, bool]:
         assert self._uploading is not None
-        finalizing = Finalizing(self.context, recording=self.recording, uploader=self.uploader)
+        packaging = Packaging(
+            self.context, store=self.store, manifest=self.manifest, recording=self.recording
+        )
+        finalizing = Finalizing(
+            self.context, recording=self.recording, uploader=self.uploader, packaging=packaging
+        )
         ending = Ending.stopped(Reason.STOP_REQUESTED, "Stopped as asked.")
         return await finalizing.run(ending, uploading=self._uploading)
 

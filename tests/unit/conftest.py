@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support import azurite_server, gcs_double, s3_server
+from support import accepting, azurite_server, gcs_double, s3_server
 from support.store_backends import AzureBackend, Backend, GcsBackend, S3Backend
 from support.store_faults_server import Proxy
 
@@ -32,6 +32,12 @@ def _rubbish_is_found_where_it_was_left() -> Iterator[None]:
     """Let a connection that a test leaves open fail that test, and not whichever one the collector runs in."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _late_connections() -> Iterator[None]:
+    with accepting.late_ones_are_closed():
+        yield
 
 
 @pytest.fixture

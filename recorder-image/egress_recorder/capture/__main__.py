@@ -1,6 +1,6 @@
 """The capture child's process: stdin, stdout, signals; the work is `session.record`.
 
-In: the config on the first line of stdin, then `{"command": …}` lines: `pause`, `resume`, `users`, and `stop`, which end of
+In: the config on the first line of stdin, then `{"command": …}` lines: `pause`, `resume`, `users`, `layout`, and `stop`, which end of
 file, SIGTERM and SIGINT mean as well. Out: events on stdout, logs on stderr, an exit code (`errors.EndReason`). A second SIGTERM exits at once.
 """
 
@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from egress_recorder.capture.choice import Choice
+from egress_recorder.capture.choice import Choice, Users
 from egress_recorder.capture.config import parse_config
 from egress_recorder.capture.errors import CaptureError, EndReason
 from egress_recorder.capture.events import Ended, EventWriter
@@ -52,7 +52,7 @@ def main() -> None:
 
     # A page is shown before it is recorded; people are seen a moment after one has joined them.
     pauses = Pauses(paused=config.paused, empty=config.page is None)
-    choice = Choice(config.users)
+    choice, arrangement = Choice(config.users), Choice(config.layout)
 
     async def run() -> EndReason:
         from egress_recorder.capture.session import record  # noqa: PLC0415 - GStreamer takes 0.2 s to import
@@ -62,10 +62,12 @@ def main() -> None:
         if stop_asked.is_set():
             stop.set()
         threading.Thread(
-            target=_read_commands, args=(ask_stop, pauses, choice), name="commands", daemon=True
+            target=_read_commands, args=(ask_stop, pauses, choice, arrangement), name="commands", daemon=True
         ).start()
         threading.Thread(target=_watch_writer, args=(events, ask_stop), name="writer", daemon=True).start()
-        return await record(config, emit=events.emit, stop=stop, pauses=pauses, choice=choice)
+        return await record(
+            config, emit=events.emit, stop=stop, pauses=pauses, choice=choice, arrangement=arrangement
+        )
 
     reason = asyncio.run(run())
     # the SDK's teardown at interpreter exit can panic while its threads still log; all that matters is closed
@@ -73,7 +75,9 @@ def main() -> None:
     os._exit(reason.exit_code)
 
 
-def _read_commands(ask_stop: Callable[[], None], pauses: Pauses, choice: Choice) -> None:
+def _read_commands(
+    ask_stop: Callable[[], None], pauses: Pauses, choice: Choice[Users], arrangement: Choice[str]
+) -> None:
     for line in sys.stdin:
         try:
             told = json.loads(line)
@@ -86,6 +90,8 @@ def _read_commands(ask_stop: Callable[[], None], pauses: Pauses, choice: Choice)
             pauses.wish(command == "pause", at=time.monotonic_ns())
         elif command == "users":
             choice.choose(tuple(told.get("users") or ()))
+        elif command == "layout":
+            arrangement.choose(str(told.get("layout")))
         else:
             log.warning("not a command: %.100s", line.strip())
     ask_stop()

@@ -46,9 +46,12 @@ class VideoFeed:
         bin_: Any,
         timeline: VideoTimeline,
         screen: bool = False,
+        shared: bool = False,
     ) -> None:
         self.name = name
         self._screen = screen
+        self.shared = shared
+        """Whether it is something that somebody shows the others, such as their screen."""
         self.order = order
         """The place in the grid: the smallest comes first."""
         self.bin = bin_

@@ -11,7 +11,7 @@ from typing import Any
 
 from egress_recorder.capture.errors import ConfigError
 
-LAYOUTS = ("flat", "freestyle")
+LAYOUTS = ("flat", "spotlight", "freestyle")
 LEFT_OUT_PATTERN, LEFT_OUT_FILES = "left_out_%06d.ts", "left_out_*.ts"
 
 

@@ -27,13 +27,13 @@ def grid_shape(count: int) -> tuple[int, int]:
 def cells(count: int, *, width: int, height: int) -> list[Rectangle]:
     """Divide the canvas into `count` cells of one size, in reading order."""
     columns, rows = grid_shape(count)
-    cell_width, cell_height = _even(width / columns), _even(height / rows)
+    cell_width, cell_height = even(width / columns), even(height / rows)
     places = []
     for index in range(count):
         row, column = divmod(index, columns)
         in_row = columns if row < rows - 1 else count - columns * (rows - 1)
-        left = _even((width - in_row * cell_width) / 2)
-        top = _even((height - rows * cell_height) / 2)
+        left = even((width - in_row * cell_width) / 2)
+        top = even((height - rows * cell_height) / 2)
         places.append(Rectangle(left + column * cell_width, top + row * cell_height, cell_width, cell_height))
     return places
 
@@ -41,12 +41,13 @@ def cells(count: int, *, width: int, height: int) -> list[Rectangle]:
 def fit(cell: Rectangle, *, width: int, height: int) -> Rectangle:
     """Put a picture of the given size into a cell: whole, undistorted, centred."""
     scale = min(cell.width / width, cell.height / height)
-    fitted_width = max(2, min(cell.width, _even(width * scale + 1)))  # +1: round to the nearest even number
-    fitted_height = max(2, min(cell.height, _even(height * scale + 1)))
-    x = cell.x + _even((cell.width - fitted_width) / 2)
-    y = cell.y + _even((cell.height - fitted_height) / 2)
+    fitted_width = max(2, min(cell.width, even(width * scale + 1)))  # +1: round to the nearest even number
+    fitted_height = max(2, min(cell.height, even(height * scale + 1)))
+    x = cell.x + even((cell.width - fitted_width) / 2)
+    y = cell.y + even((cell.height - fitted_height) / 2)
     return Rectangle(x, y, fitted_width, fitted_height)
 
 
-def _even(value: float) -> int:
+def even(value: float) -> int:
+    """Round down to an even number, as I420 needs."""
     return int(value) // 2 * 2

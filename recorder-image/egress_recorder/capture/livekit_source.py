@@ -154,6 +154,7 @@ class LiveKitSource:
         room.on(
             "track_unmuted", lambda participant, publication: self._on_published(publication, participant)
         )
+        room.on("active_speakers_changed", self._on_speakers)
         room.on("track_subscription_failed", self._on_subscription_failed)
         room.on(
             "reconnecting",
@@ -255,7 +256,10 @@ class LiveKitSource:
         identity = participant.identity
         if publication.kind == rtc.TrackKind.KIND_VIDEO:
             kind = CAMERA if publication.source == rtc.TrackSource.SOURCE_CAMERA else OTHER
-            video = self._stage.add_video(order=(self._order.setdefault(identity, len(self._order)), kind))
+            video = self._stage.add_video(
+                order=(self._order.setdefault(identity, len(self._order)), kind),
+                shared=publication.source == rtc.TrackSource.SOURCE_SCREENSHARE,
+            )
             video.show_later(FIRST_GUESS)
             video.on_cell = lambda height: self._choose_layer(publication, height)
             close = self._taps.video(track, video)
@@ -272,6 +276,11 @@ class LiveKitSource:
                 identity=identity, feed=audio, close=close, track=track, publication=publication
             )
             self._emit(Participant(identity=identity, change=Change.AUDIO_ON))
+
+    def _on_speakers(self, speakers: list[Any]) -> None:
+        if self._stage is not None and not self._leaving:
+            there = (one.identity for one in speakers if one.identity in self._present)
+            self._stage.hear([self._order[identity] for identity in there])
 
     def _off(self, sid: str) -> None:
         live = self._live.pop(sid, None)

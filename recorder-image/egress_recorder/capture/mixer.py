@@ -1,6 +1,6 @@
 """The stage: who is in the picture and in the sound, and where.
 
-In: a source's wish to add or remove a user's track. Out: feeds to push into, and a grid that re-flows. All
+In: a source's wish to add or remove a user's track, and the layout. Out: feeds to push into, and a picture that re-flows. All
 methods run in the asyncio thread; only a feed's own are called from elsewhere.
 Must not: block (a request pad is released here, never in a streaming thread), touch the encoders.
 """
@@ -8,12 +8,12 @@ Must not: block (a request pad is released here, never in a streaming thread), t
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
 from egress_recorder.capture.config import CaptureConfig
-from egress_recorder.capture.grid import cells, fit
+from egress_recorder.capture.grid import Rectangle, cells, fit
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.pipeline import (
     FROZEN_AFTER,
@@ -23,11 +23,13 @@ from egress_recorder.capture.pipeline import (
     video_branch,
     video_caps,
 )
+from egress_recorder.capture.spotlight import Spotlight, places
 from egress_recorder.capture.stills import StillFrames
 from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTimeline
 
 EVEN_TOLERANCE = 15 * MILLISECOND
 DIM_CHECK_SECONDS = 0.5
+LIGHT_CHECK_SECONDS = 0.2
 FIRST_PICTURE_SECONDS = 2.0
 """A camera that is on may send nothing, and what is said meanwhile is not recorded."""
 
@@ -51,6 +53,12 @@ class Mixer:
         self.on_broken: Callable[[str], None] = lambda _name: None
         """Called with a feed's name after its branch has failed and has been removed."""
         self._dimming: asyncio.TimerHandle | None = None
+        self._layout = config.layout
+        self._spotlight = Spotlight()
+        self._light: VideoFeed | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        """For who speaks."""
+        self._follow_the_light()
         if config.frozen_picture == "dimmed" and config.page is None:
             self._dim_frozen()
 
@@ -59,8 +67,18 @@ class Mixer:
         """The instant of the recording's zero, in nanoseconds of CLOCK_MONOTONIC."""
         return int(self._pipeline.get_base_time())
 
-    def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
-        """Make a feed for pictures; it takes part in the grid from its first picture on."""
+    def arrange(self, layout: str) -> None:
+        """Lay everybody out like this from now on."""
+        self._layout = layout
+        self._reflow()
+        self._follow_the_light()
+
+    def hear(self, speaking: Sequence[int]) -> None:
+        """Take note of who speaks now, the loudest first."""
+        self._spotlight.hear(speaking)
+
+    def add_video(self, *, order: tuple[int, int], screen: bool = False, shared: bool = False) -> VideoFeed:
+        """Make a feed for pictures; it takes part in the layout from its first picture on."""
         if screen:
             self._stills = StillFrames(
                 self._compositor.get_static_pad("src"),
@@ -69,7 +87,7 @@ class Mixer:
             )
         timeline = VideoTimeline(base_time=self.base_time, frame_rate=self._config.frame_rate)
         name, bin_ = self._branch("video", video_branch(screen=screen))
-        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline, screen=screen)
+        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline, screen=screen, shared=shared)
         feed.on_shape = self._reflow_soon
         if self._stills is not None:
             feed.on_slot = self._stills.new_picture
@@ -134,7 +152,7 @@ class Mixer:
 
     def close(self) -> None:
         """Accept no more frames; what is queued still flows out."""
-        for timer in (self._dimming, self._waiting):
+        for timer in (self._dimming, self._waiting, self._looking):
             if timer is not None:
                 timer.cancel()
         for feed in self._feeds.values():
@@ -162,12 +180,39 @@ class Mixer:
     def _reflow_soon(self) -> None:
         self._loop.call_soon_threadsafe(self._reflow)
 
-    def _reflow(self) -> None:
-        """Give everybody who has a picture a cell."""
+    def _follow_the_light(self) -> None:
+        """Look now and then whether somebody else is to be large."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if self._layout != "spotlight":
+            return
+        if self._lit(self._shown_feeds()) is not self._light:
+            self._reflow()
+        self._looking = self._loop.call_later(LIGHT_CHECK_SECONDS, self._follow_the_light)
+
+    def _shown_feeds(self) -> list[VideoFeed]:
         feeds = [feed for feed in self._feeds.values() if isinstance(feed, VideoFeed) and feed.shape]
-        feeds.sort(key=lambda feed: feed.order)
-        places = cells(len(feeds), width=self._config.width, height=self._config.height)
-        for feed, cell in zip(feeds, places, strict=True):
+        return sorted(feeds, key=lambda feed: feed.order)
+
+    def _lit(self, feeds: list[VideoFeed]) -> VideoFeed | None:
+        """Choose the one that is large: what somebody shares, else who speaks."""
+        shared = next((feed for feed in feeds if feed.shared), None)
+        who = self._spotlight.on([feed.order[0] for feed in feeds], now=time.monotonic_ns())
+        return shared or next((feed for feed in feeds if feed.order[0] == who), None)
+
+    def _places(self, feeds: list[VideoFeed]) -> list[tuple[VideoFeed, Rectangle]]:
+        canvas = {"width": self._config.width, "height": self._config.height}
+        if self._layout != "spotlight":
+            return list(zip(feeds, cells(len(feeds), **canvas), strict=True))
+        self._light = self._lit(feeds)
+        lit_first = sorted(feeds, key=lambda feed: feed is not self._light)
+        return list(zip(lit_first, places(len(feeds), **canvas), strict=True))
+
+    def _reflow(self) -> None:
+        """Give everybody who has a picture a place."""
+        feeds = self._shown_feeds()
+        for feed, cell in self._places(feeds):
             assert feed.shape is not None  # noqa: S101 - chosen so above; for the type checker
             width, height = feed.shape.shown
             place = fit(cell, width=width, height=height)

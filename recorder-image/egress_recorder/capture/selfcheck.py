@@ -25,6 +25,12 @@ def check() -> str | None:
             Gst.parse_bin_from_description(branch, True)
     except Exception as error:  # noqa: BLE001 - GLib.Error; whatever it is, the image is not right
         return f"A pipeline cannot be built: {error}"
+    try:
+        from egress_recorder import remux  # noqa: PLC0415 - so that libav's absence is a sentence, too
+
+        del remux
+    except ImportError as error:
+        return f"No MP4 can be made: {error}"
     if not zero_copy_works():
         return (
             "Frames cannot be taken without a copy: livekit_frames.py does not fit this livekit or GStreamer."

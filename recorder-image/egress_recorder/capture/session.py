@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from egress_recorder.capture.choice import Choice
+from egress_recorder.capture.choice import Choice, Users
 from egress_recorder.capture.config import CaptureConfig
 from egress_recorder.capture.cpus import available_cpus, threads
 from egress_recorder.capture.errors import CaptureError, EndReason, PageEnded
@@ -33,7 +33,8 @@ async def record(
     emit: Callable[[Event], None],
     stop: asyncio.Event,
     pauses: Pauses,
-    choice: Choice,
+    choice: Choice[Users],
+    arrangement: Choice[str],
 ) -> EndReason:
     """Capture until told to stop or something ends it; emit `ended` last, exactly once."""
     source: Source | None = None
@@ -51,7 +52,7 @@ async def record(
         if await _unless(stop, source.join()):
             # Until the last event: while it closes and leaves, it still is to be heard from.
             reporter = asyncio.ensure_future(_report(output, emit))
-            await _play(config, source, output, pauses=pauses, emit=emit, stop=stop)
+            await _play(config, source, output, pauses=pauses, arrangement=arrangement, emit=emit, stop=stop)
     except CaptureError as error:
         reason, message = error.reason, error.message
     except Exception as error:
@@ -71,11 +72,14 @@ async def _play(
     output: Output,
     *,
     pauses: Pauses,
+    arrangement: Choice[str],
     emit: Callable[[Event], None],
     stop: asyncio.Event,
 ) -> None:
     """Run the pipeline between join and end. Raises what ended it, after everything is closed."""
-    mixer = Mixer(output.pipeline, config, loop=asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    mixer = Mixer(output.pipeline, config, loop=loop)
+    arrangement.follow(lambda layout: loop.call_soon_threadsafe(mixer.arrange, layout))
     output.on_branch_error = mixer.branch_failed
     output.left_out = lambda: mixer.left_out
     mixer.on_shown = lambda at: pauses.filled(at=at)

@@ -6,7 +6,7 @@ and a line in `make_source`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
@@ -24,14 +24,17 @@ class Stage(Protocol):
     def base_time(self) -> int:
         """The instant of the recording's zero, in nanoseconds of CLOCK_MONOTONIC."""
 
-    def add_video(self, *, order: tuple[int, int], screen: bool = False) -> VideoFeed:
-        """Make a feed for pictures: a user's, or a whole screen's as an X server has them."""
+    def add_video(self, *, order: tuple[int, int], screen: bool = False, shared: bool = False) -> VideoFeed:
+        """Make a feed for pictures: a user's, one that they share, or a whole screen's as an X server has them."""
 
     def add_audio(self, *, even: bool = False, begins_after: int | None = None) -> AudioFeed:
         """Make a feed for sound: a user's, or one whose pieces arrive evenly."""
 
     def begin(self, *, pictures: bool) -> None:
         """Record from now on, or, if `pictures` are on their way, from the first one on; called once."""
+
+    def hear(self, speaking: Sequence[int]) -> None:
+        """Take note of who speaks now: the first numbers of their feeds' `order`, the loudest first."""
 
     def remove(self, feed: Feed) -> None:
         """Take a feed out."""

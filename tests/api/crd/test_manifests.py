@@ -56,7 +56,7 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
         mode="json", by_alias=True, exclude_none=True
     )
     # An empty list is a default of the models alone: the API server leaves the field away.
-    assert spec == {**expected, "users": spec.get("users", [])} or {**spec, "users": []} == expected
+    assert {"users": [], "outputs": [], **spec} == expected
 
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("record-*.yaml"))
@@ -78,6 +78,8 @@ def test_each_example_is_taken_as_it_stands(kubectl: Kubectl, example: Path) -> 
         ({"spec.video.width": 640}, "spec.video can't be changed after creation"),
         ({"spec.queueName": "other"}, "spec.queueName can't be changed after creation"),
         ({"spec.requestId": "late"}, "spec.requestId can't be changed after creation"),
+        ({"spec.format": "mp4"}, "spec.format can't be changed after creation"),
+        ({"spec.outputs": [{"format": "mp4"}]}, "spec.outputs can't be changed after creation"),
         ({"spec.placement.region": "eu"}, "spec.placement can't be changed after creation"),
     ],
 )
@@ -86,6 +88,40 @@ def test_all_but_users_pause_and_stop_stays_as_it_was(
 ) -> None:
     assert kubectl("apply", "-f", "-", manifest=GOOD).returncode == 0
     answer = kubectl("apply", "-f", "-", manifest=changed(GOOD, changes))
+    assert answer.returncode == 1
+    assert sentence in answer.stderr
+
+
+def test_a_channel_s_layout_may_be_changed(kubectl: Kubectl) -> None:
+    plain = changed(GOOD, {"spec.filenamePattern": "plain"})
+    for layout in ("flat", "spotlight", "flat"):
+        answer = kubectl("apply", "-o", "json", "-f", "-", manifest=changed(plain, {"spec.layout": layout}))
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout)["spec"]["layout"] == layout
+
+
+@pytest.mark.parametrize(
+    ("begin", "changes", "sentence"),
+    [
+        (
+            {"spec.filenamePattern": "{date}_{layout}"},
+            {"spec.layout": "spotlight"},
+            "spec.layout can't be changed where spec.filenamePattern has {layout}",
+        ),
+        (
+            {},
+            {"spec.layout": "freestyle", "spec.channel": ABSENT, "spec.url": "http://a.example"},
+            "spec.layout can't be changed from a channel's to a page's or back",
+        ),
+    ],
+    ids=["in the files' names", "to a page"],
+)
+def test_a_layout_that_has_to_stay_stays(
+    kubectl: Kubectl, begin: dict[str, Any], changes: dict[str, Any], sentence: str
+) -> None:
+    good = changed(GOOD, begin)
+    assert kubectl("apply", "-f", "-", manifest=good).returncode == 0
+    answer = kubectl("apply", "-f", "-", manifest=changed(good, changes))
     assert answer.returncode == 1
     assert sentence in answer.stderr
 

@@ -11,6 +11,7 @@ from support.gateway import Admin, Client, MakeGateway, kubectl, until
 from support.manifests import changed
 
 START = "/egress/v1/demo/tasks"
+NAMED_BY_LAYOUT = changed(START_FLAT, {"payload.filename_pattern": "{date}_{layout}"})
 STOP = {"request_id": "2yui23k5"}
 
 
@@ -251,6 +252,27 @@ async def test_a_page_has_no_users(gateway: Client, admin: Admin) -> None:
     problem = await answer.json(content_type="application/problem+json")
     assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (409, ["/payload/users"])
     assert admin.task(task)["spec"]["pause"] is False
+
+
+async def test_another_layout_stands_in_the_task(gateway: Client, admin: Admin, task: str) -> None:
+    for layout in ("spotlight", "flat"):
+        body = {"request_id": "u7d3", "payload": {"layout": layout}}
+        answer = await gateway.patch(f"{START}/{task}", json=body)
+        assert (answer.status, (await answer.json())["payload"]["layout"]) == (200, layout)
+        assert admin.task(task)["spec"]["layout"] == layout
+
+
+@pytest.mark.parametrize(
+    "asked", [START_FREESTYLE, NAMED_BY_LAYOUT], ids=["a page", "files that are named after it"]
+)
+async def test_a_layout_that_has_to_stay_stays(gateway: Client, admin: Admin, asked: dict[str, Any]) -> None:
+    task = await start(gateway, asked)
+    before = admin.task(task)["spec"]["layout"]
+    body = {"request_id": "u7d3", "payload": {"layout": "spotlight"}}
+    answer = await gateway.patch(f"{START}/{task}", json=body)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (409, ["/payload/layout"])
+    assert admin.task(task)["spec"]["layout"] == before
 
 
 async def test_a_task_that_has_ended_takes_no_users(gateway: Client, admin: Admin, task: str) -> None:

@@ -25,7 +25,7 @@ async def test_every_start_makes_its_task(gateway: Client, admin: Admin, body: E
 
 
 async def test_the_task_ids_are_those_that_really_come_out(gateway: Client) -> None:
-    flat, started, _ = examples()["Start a channel"]
+    flat, started, *_ = examples()["Start a channel"]
     assert await (await gateway.post(TASKS, json=flat)).json() == started
     assert examples()["Status"][0]["task_id"] == examples()["Stop"][0]["task_id"] == started["task_id"]
 

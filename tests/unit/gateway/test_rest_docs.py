@@ -43,7 +43,7 @@ def test_the_tables_are_what_the_code_says(generator: ModuleType) -> None:
 
 def test_the_examples_are_the_contracts() -> None:
     page = examples()
-    flat, started, _mp4, _frozen = page.pop("Start a channel")
+    flat, started, *_others = page.pop("Start a channel")
     [freestyle] = page.pop("Start a page")
     assert (flat, freestyle) == (START_FLAT, START_FREESTYLE)
     StartAnswer.model_validate(started)
@@ -57,7 +57,7 @@ def test_the_examples_are_the_contracts() -> None:
     last = listed["tasks"][-1]
     created = int(datetime.fromisoformat(last["created_at"]).timestamp())
     assert read_cursor(listed["next_cursor"]) == Place(created, last["task_id"])
-    for section in ("Pause", "Other users", "Another access token"):
+    for section in ("Pause", "Other users", "Another layout", "Another access token"):
         [update] = page.pop(section)
         UpdateRequest.model_validate_json(json.dumps(update), strict=True)
     [stopped] = page.pop("Stop")

@@ -10,7 +10,7 @@ from egress_api.app_rules import AppPageRules
 from egress_api.media import FrozenPicture
 from egress_api.page import PageRules, StartRule
 from egress_api.recorder import RecorderConfig
-from egress_api.status import Verdict
+from egress_api.status import EgressTaskStatus, Verdict
 from egress_api.task import EgressTask
 from egress_operator.pod_state import PodView
 from egress_operator.pods import build_pod, recorder_config, store_folder, wishes
@@ -73,6 +73,7 @@ POD: dict[str, Any] = {
             "karpenter.sh/do-not-disrupt": "true",
             "egress-operator.dev/pause": "false",
             "egress-operator.dev/users": "ann",
+            "egress-operator.dev/layout": "flat",
             "egress-operator.dev/stop": "false",
         },
         "finalizers": ["egress-operator.dev/results"],
@@ -171,6 +172,10 @@ POD: dict[str, Any] = {
                             "path": "users",
                             "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/users']"},
                         },
+                        {
+                            "path": "layout",
+                            "fieldRef": {"fieldPath": "metadata.annotations['egress-operator.dev/layout']"},
+                        },
                     ]
                 },
             },
@@ -185,6 +190,13 @@ POD: dict[str, Any] = {
         ],
     },
 }
+
+
+def _page_volumes() -> list[dict[str, Any]]:
+    """Return the first three volumes of a page's Pod: nobody lays a page out."""
+    volumes: list[dict[str, Any]] = copy.deepcopy(POD["spec"]["volumes"][:3])
+    volumes[2]["downwardAPI"]["items"].pop()
+    return volumes
 
 
 def _asked() -> Any:
@@ -214,6 +226,23 @@ def test_the_recorder_reads_what_it_is_told() -> None:
     assert told == recorder_config(_asked(), attempt=2, settings=SETTINGS)
 
 
+def test_the_last_attempt_knows_that_it_is() -> None:
+    known = [recorder_config(_asked(), attempt=n, settings=SETTINGS).last_attempt for n in (1, 2, 3, 4)]
+    assert known == [False, False, True, True]
+    free = task(EgressTaskStatus(free_restarts=1), retry_limit=0)
+    assert [recorder_config(free, attempt=n, settings=SETTINGS).last_attempt for n in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize("layout", ["flat", "spotlight"])
+def test_how_to_lay_it_out_is_read_as_it_was_told(layout: str) -> None:
+    pod = build_pod(task(layout=layout), attempt=1, settings=SETTINGS)
+    assert PodView.from_resource({**pod, "metadata": {**pod["metadata"], "uid": "u"}}).layout == layout
+    del pod["metadata"]["annotations"]["egress-operator.dev/layout"]
+    assert PodView.from_resource({**pod, "metadata": {**pod["metadata"], "uid": "u"}}).layout == ""
+    del pod["spec"]["volumes"]
+    assert PodView.from_resource({**pod, "metadata": {**pod["metadata"], "uid": "u"}}).layout is None
+
+
 def _page(**spec: Any) -> EgressTask:
     fields = {"channel": None, "access_token_secret_ref": None, "url": "https://Page.example:8443/x", **spec}
     return task(layout="freestyle", **fields)
@@ -230,6 +259,7 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
     want = copy.deepcopy(POD)
     want["metadata"]["labels"]["egress-operator.dev/layout"] = "freestyle"
     want["metadata"]["annotations"]["egress-operator.dev/users"] = ","
+    del want["metadata"]["annotations"]["egress-operator.dev/layout"]
     (recorder,) = want["spec"]["containers"]
     recorder["image"] = "egress-recorder-web:1"
     recorder["resources"] = {
@@ -237,7 +267,10 @@ def test_a_pages_pod_differs_in_image_size_label_and_shared_memory_alone() -> No
         "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "4Gi"},
     }
     recorder["volumeMounts"][3:] = [{"name": "shm", "mountPath": "/dev/shm"}]
-    want["spec"]["volumes"][3:] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}]
+    want["spec"]["volumes"] = [
+        *_page_volumes(),
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}},
+    ]
     assert pod == want
 
 
@@ -289,7 +322,7 @@ def test_a_page_of_an_app_without_rules_has_the_default_ones() -> None:
             {"shm_size": "1Gi"},
             "volumes",
             [
-                *POD["spec"]["volumes"][:3],
+                *_page_volumes(),
                 {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
             ],
         ),

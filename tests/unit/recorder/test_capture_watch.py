@@ -9,13 +9,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from egress_api.media import Layout
 from egress_api.states import GapReason, Reason
 from egress_recorder.capture.errors import EndReason
 from egress_recorder.capture.events import Change, Ended, Joined, Participant, SegmentClosed, Stats
 from egress_recorder.capture_end import Broken, meaning_of
 from egress_recorder.clock import SystemClock
 from egress_recorder.context import Context
-from egress_recorder.control import Users, Wish
+from egress_recorder.control import Arrangement, Users, Wish
 from egress_recorder.ending import Ending
 from egress_recorder.limits import Patience
 from egress_recorder.live import Live
@@ -194,6 +195,23 @@ def test_whom_to_record_stands_in_a_file_and_stays_where_it_says_nothing(tmp_pat
     file.unlink()
     assert users.read() == ("d",)
     assert Users(None, begin=("a",)).read() == ("a",)
+
+
+def test_a_layout_stands_in_a_file_and_stays_where_it_says_nothing_of_a_channel(tmp_path: Path) -> None:
+    arrangement, file = Arrangement(str(tmp_path), begin=Layout.FLAT), tmp_path / "layout"
+    assert arrangement.read() is Layout.FLAT
+    for text, expected in [
+        ("spotlight\n", Layout.SPOTLIGHT),
+        ("", Layout.SPOTLIGHT),
+        ("freestyle", Layout.SPOTLIGHT),
+        ("flat", Layout.FLAT),
+        ("of-the-future", Layout.FLAT),
+    ]:
+        file.write_text(text)
+        assert arrangement.read() is expected
+    file.write_bytes(b"\xff")
+    assert arrangement.read() is Layout.FLAT
+    assert Arrangement(None, begin=Layout.SPOTLIGHT).read() is Layout.SPOTLIGHT
 
 
 def test_without_a_control_folder_nothing_is_wished() -> None:

@@ -17,6 +17,7 @@ from egress_recorder.errors import StoreRefusedError
 from egress_recorder.manifest_store import ManifestStore
 from egress_recorder.segment_store import SegmentStore, SegmentWrite
 from egress_recorder.store import Store
+from support import farewells
 from support.auth import certificate
 from support.azurite_server import KEY
 from support.recorder import recorder_config
@@ -172,12 +173,14 @@ async def test_on_s3_the_pods_own_identity_signs_where_there_is_no_secret(
     # Amazon's STS is asked by https alone.
     _, context = certificate(tmp_path)
     sts = TestServer(taker.server.app, skip_url_asserts=True)
-    await sts.start_server(ssl=context)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", str(sts.make_url("/sts")))
-    options = {"endpoint": taker.url, "region": "us-east-1", "allow_http": "true"}
-    options["allow_invalid_certificates"] = "true"
-    await put_segment(_store(StoreConfig(url="s3://recordings/t1/", options=options), {}, tmp_path))
-    await sts.close()
+    with farewells.noted():
+        await sts.start_server(ssl=context)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", str(sts.make_url("/sts")))
+        options = {"endpoint": taker.url, "region": "us-east-1", "allow_http": "true"}
+        options["allow_invalid_certificates"] = "true"
+        await put_segment(_store(StoreConfig(url="s3://recordings/t1/", options=options), {}, tmp_path))
+        await sts.close()
+        await farewells.said()
     seen = taker.headers_of("out_000000.ts")
     assert "Credential=ASIAPOD/" in seen["authorization"]
     assert seen["x-amz-security-token"] == "session-of-the-pod"

@@ -191,6 +191,34 @@ async def test_a_pause_is_left_out_and_is_no_loss(recorder: Make, tmp_path: Path
     assert len(it.events("capture-started")) == 1
 
 
+async def test_another_layout_may_be_asked_for_while_it_records_and_the_next_capture_knows(
+    recorder: Make, tmp_path: Path
+) -> None:
+    it = recorder([{"seconds": 0}, {"seconds": 0}], control_dir=str(tmp_path))
+    (tmp_path / "layout").write_text("flat")
+    await it.start()
+    await it.until(lambda: it.listed() >= 1)
+    assert it.capture_config()["layout"] == "flat"
+    (tmp_path / "new").write_text("spotlight")
+    (tmp_path / "new").rename(tmp_path / "layout")
+    await it.until(lambda: [e for e in it.events("capture-warning") if e["reason"] == "Arranged"])
+    before = it.listed()
+    await it.until(lambda: it.listed() >= before + 2)
+    [told] = it.events("capture-told")
+    assert told["layout"] == "spotlight"
+    kept = it.manifest()
+    assert kept is not None
+    assert kept.asked is not None
+    assert kept.asked.layout == "spotlight"
+    assert len(it.events("capture-started")) == 1
+    await it.stop()
+    assert reasons(it) == []
+    await it.start(attempt=2)
+    await it.until(lambda: it.events("resumed"))
+    await it.until(lambda: len(it.events("capture-started")) == 2)
+    assert it.capture_config(1)["layout"] == "spotlight"
+
+
 async def test_others_may_be_chosen_while_it_records_and_the_next_capture_knows(
     recorder: Make, tmp_path: Path
 ) -> None:

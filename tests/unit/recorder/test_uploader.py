@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import structlog
@@ -21,6 +22,7 @@ from egress_recorder.errors import FencedError, StoreUnreachableError
 from egress_recorder.finalizing import Finalizing
 from egress_recorder.live import Live
 from egress_recorder.manifest_store import ManifestStore
+from egress_recorder.packaging import Packaging
 from egress_recorder.people import People
 from egress_recorder.recording import Recording, SpooledSegment, StoredSegment
 from egress_recorder.segment_store import SegmentStore, SegmentWrite
@@ -246,7 +248,8 @@ async def test_a_sigterm_while_the_lists_are_closed_bounds_how_long_that_is_trie
     await world.until_published(1)
     world.store.failures = 1_000_000
     idle = asyncio.create_task(asyncio.sleep(0))
-    finalizing = Finalizing(world.context, recording=world.recording, uploader=world.uploader)
+    parts = {"recording": world.recording, "uploader": world.uploader}
+    finalizing = Finalizing(world.context, packaging=mock.Mock(spec=Packaging), **parts)
     ended = asyncio.create_task(
         finalizing.run(Ending.stopped(Reason.SOURCE_CLOSED, "The channel was closed."), uploading=idle)
     )

@@ -100,6 +100,19 @@ async def test_none_is_everyone_and_who_is_there_already_stays(
     assert changes(told) == [("user2", Change.JOINED), ("user3", Change.JOINED)]
 
 
+async def test_who_speaks_is_told_by_their_place_and_who_is_not_recorded_is_not_heard(
+    playing: tuple[Any, Room, list[Event]],
+) -> None:
+    source, room, _ = playing
+    heard: list[list[int]] = []
+    source._stage = types.SimpleNamespace(hear=heard.append)
+    source.choose(("user1", "user2"))
+    everybody = room.remote_participants
+    source._on_speakers([everybody["user3"], everybody["user2"], everybody["user1"]])
+    source._on_speakers([])
+    assert heard == [[1, 0], []]
+
+
 async def test_the_same_again_changes_nothing(playing: tuple[Any, Room, list[Event]]) -> None:
     source, room, told = playing
     source.choose(("user1",))
