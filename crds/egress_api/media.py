@@ -26,14 +26,22 @@ ChannelLayout = Literal["flat", "spotlight"]
 
 
 class OutputFormat(StrEnum):
-    """The containers a task can be asked for; `mp4` is made at the end, out of the segments."""
+    """The containers a task can be asked for; all but `hls` are made at the end, out of its segments."""
 
     HLS = "hls"
     MP4 = "mp4"
+    M4A = "m4a"
+    OGG = "ogg"
+    MP3 = "mp3"
+
+    @property
+    def indexed(self) -> bool:
+        """Whether an index stands before its media."""
+        return self in {OutputFormat.MP4, OutputFormat.M4A}
 
 
-MP4_LONGEST_SECONDS: Final = 43_200
-"""An MP4's index is kept in memory while it is made: 20 MB for each hour."""
+INDEXED_LONGEST_SECONDS: Final = 43_200
+"""The index of an MP4 or M4A is kept in memory while it is made: 20 MB for each hour."""
 
 
 class FrozenPicture(StrEnum):

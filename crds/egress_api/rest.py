@@ -19,7 +19,7 @@ from pydantic.config import JsonDict
 
 from egress_api.base import PreciseMoment
 from egress_api.media import (
-    MP4_LONGEST_SECONDS,
+    INDEXED_LONGEST_SECONDS,
     Audio,
     ChannelLayout,
     FrozenPicture,
@@ -115,7 +115,8 @@ class StartPayload(Body):
     )
     format: OutputFormat = Field(
         OutputFormat.HLS,
-        description="hls: segments and a playlist; mp4: at the end an MP4 as well, made of these.",
+        description="hls: segments and a playlist; the others are made of these at the end: mp4; of the sound alone m4a, "
+        "ogg (Opus), mp3.",
     )
     outputs: Outputs = Field(
         default_factory=list, description="More forms of the same recording, beside format."
@@ -166,9 +167,10 @@ class StartPayload(Body):
         formats = [output.format for output in self.outputs]
         if len(set(formats)) < len(formats):
             return [("outputs", "must not have a format twice")]
-        mp4 = OutputFormat.MP4 in {self.format, *formats}
-        if mp4 and self.limits.max_duration_seconds > MP4_LONGEST_SECONDS:
-            return [("limits", f"must have a maxDurationSeconds of at most {MP4_LONGEST_SECONDS} for an MP4")]
+        indexed = any(wanted.indexed for wanted in {self.format, *formats})
+        if indexed and self.limits.max_duration_seconds > INDEXED_LONGEST_SECONDS:
+            most = f"must have a maxDurationSeconds of at most {INDEXED_LONGEST_SECONDS} for mp4 and m4a"
+            return [("limits", most)]
         return []
 
 

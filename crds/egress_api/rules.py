@@ -9,7 +9,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from egress_api.media import MP4_LONGEST_SECONDS, OutputFormat
+from egress_api.media import INDEXED_LONGEST_SECONDS, OutputFormat
 from egress_api.names import MAX_TASK_NAME
 from egress_api.spec import EgressTaskSpec
 
@@ -48,11 +48,11 @@ _SOURCE_RULES: Final[list[Rule]] = [
     },
 ]
 
-_MP4: Final = OutputFormat.MP4.value
+_INDEXED: Final = str([wanted.value for wanted in OutputFormat if wanted.indexed])
 _OUTPUT_RULE: Final[Rule] = {
-    "rule": f"self.limits.maxDurationSeconds <= {MP4_LONGEST_SECONDS} || (self.format != '{_MP4}'"
-    f" && (!has(self.outputs) || self.outputs.all(o, o.format != '{_MP4}')))",
-    "message": f"an MP4 needs spec.limits.maxDurationSeconds of at most {MP4_LONGEST_SECONDS}",
+    "rule": f"self.limits.maxDurationSeconds <= {INDEXED_LONGEST_SECONDS} || (!(self.format in {_INDEXED})"
+    f" && (!has(self.outputs) || !self.outputs.exists(o, o.format in {_INDEXED})))",
+    "message": f"mp4 and m4a need spec.limits.maxDurationSeconds of at most {INDEXED_LONGEST_SECONDS}",
 }
 
 _PLACEMENT_RULE: Final[Rule] = {

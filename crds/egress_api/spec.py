@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from egress_api.base import Strict
 from egress_api.constants import TOKEN_KEY
 from egress_api.media import (
-    MP4_LONGEST_SECONDS,
+    INDEXED_LONGEST_SECONDS,
     Audio,
     FrozenPicture,
     Layout,
@@ -147,11 +147,12 @@ class EgressTaskSpec(Strict):
     )
     format: OutputFormat = Field(
         OutputFormat.HLS,
-        description="hls: MPEG-TS segments and a playlist. mp4: at the end an MP4 is made of these, which stay.",
+        description="hls: MPEG-TS segments and a playlist. All others are made of these at the end, and these stay: mp4; "
+        "of the sound alone m4a, ogg (Opus) and mp3.",
     )
     outputs: Outputs = Field(
         default_factory=list,
-        description="More forms of the same recording, beside format; none is encoded a second time.",
+        description="More forms of the same recording, beside format; its picture is encoded once for all of them.",
     )
     segment_seconds: int = Field(4, ge=1, le=30, description="Length of an HLS segment in seconds.")
     video: Video = Field(default_factory=Video, description="The picture that is encoded.")
@@ -210,8 +211,11 @@ class EgressTaskSpec(Strict):
         # As above; that none is asked for twice the API server knows by the list's key.
         if len({output.format for output in self.outputs}) < len(self.outputs):
             raise ValueError("outputs has a format twice")
-        if OutputFormat.MP4 in self.formats and self.limits.max_duration_seconds > MP4_LONGEST_SECONDS:
-            raise ValueError(f"an MP4 needs limits.maxDurationSeconds of at most {MP4_LONGEST_SECONDS}")
+        indexed = any(wanted.indexed for wanted in self.formats)
+        if indexed and self.limits.max_duration_seconds > INDEXED_LONGEST_SECONDS:
+            raise ValueError(
+                f"mp4 and m4a need limits.maxDurationSeconds of at most {INDEXED_LONGEST_SECONDS}"
+            )
         return self
 
     @property

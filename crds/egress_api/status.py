@@ -22,6 +22,7 @@ class FileKind(StrEnum):
 
     PLAYLIST = "playlist"
     VIDEO = "video"
+    AUDIO = "audio"
     SCREENSHOT = "screenshot"
     PAGE_LOG = "page-log"
 

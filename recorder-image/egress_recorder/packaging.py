@@ -1,4 +1,4 @@
-"""What is made of a recording once it has ended: its MP4, out of the segments in the store.
+"""What is made of a recording once it has ended: its files, out of the segments in the store.
 
 In: the book of a recording whose lists are closed. Out: an object of any size, streamed from store to store through the
 child that does the work (`remux`), verified, and noted in the book. It leaves playlist and segments as they are: whatever
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from egress_api.manifest import Segment
+from egress_api.media import OutputFormat
 from egress_api.status import FileKind, OutputFile
 from egress_recorder.context import Context
 from egress_recorder.errors import PackagingError, RecorderError, StoreUnreachableError
@@ -23,22 +24,28 @@ from egress_recorder.recording import Recording, object_uri
 from egress_recorder.store import Store
 
 _CHILD: Final = (sys.executable, "-m", "egress_recorder.remux")
+_KINDS: Final = {
+    OutputFormat.MP4: (FileKind.VIDEO, "video/mp4"),
+    OutputFormat.M4A: (FileKind.AUDIO, "audio/mp4"),
+    OutputFormat.OGG: (FileKind.AUDIO, "audio/ogg"),
+    OutputFormat.MP3: (FileKind.AUDIO, "audio/mpeg"),
+}
+"""What a file of each format is, and its content type."""
 _CHUNK_BYTES: Final = 1 << 20
 _AHEAD: Final = 3
 """Segments that are read from the store before the child wants them."""
-_PASSES: Final = 2
 _PROGRESS_SECONDS: Final = 10.0
 _LONGEST_WORDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the first pass has found out."""
+    """What the first pass has found out, where there is one."""
 
-    head: bytes
-    tail: bytes
-    first: int
-    end: int
+    head: bytes = b""
+    tail: bytes = b""
+    first: int = 0
+    end: int = 0
 
     @property
     def size(self) -> int:
@@ -58,7 +65,8 @@ class Packaging:
         self._manifest = manifest
         self._recording = recording
         self._children: list[_Child] = []
-        self._fed = 0
+        self._fed, self._passes = 0, 1
+        """Segments that the file being made has been fed, and how often it is fed each."""
         self._told_at = context.clock.monotonic()
 
     async def run(self) -> None:
@@ -78,58 +86,72 @@ class Packaging:
             self._children.clear()
 
     async def _make(self) -> None:
-        for name in self._recording.unmade:
+        for name, wanted in self._recording.unmade.items():
             began, self._fed = self._clock.monotonic(), 0
+            self._passes = 2 if wanted.indexed else 1
             self._log.info("packaging", name=name, segments=self._recording.listed)
-            plan = await self._measure(name)
-            sha256 = await self._write(name, plan)
+            plan = await self._measure(name, wanted) if wanted.indexed else _Plan()
+            size, sha256 = await self._write(name, wanted, plan)
+            kind, _ = _KINDS[wanted]
             self._recording.mark_made(
                 OutputFile(
                     name=name,
                     uri=object_uri(self._config, name),
-                    kind=FileKind.VIDEO,
-                    size_bytes=plan.size,
+                    kind=kind,
+                    size_bytes=size,
                     duration_seconds=round(self._recording.listed_seconds, 3),
                     sha256=sha256,
                 )
             )
             took = round(self._clock.monotonic() - began, 1)
-            self._log.info("packaged", name=name, size_bytes=plan.size, seconds=took)
+            self._log.info("packaged", name=name, size_bytes=size, seconds=took)
 
-    async def _measure(self, name: str) -> _Plan:
-        async with self._child("measure") as child:
+    async def _measure(self, name: str, wanted: OutputFormat) -> "_Plan":
+        async with self._child("measure", wanted.value) as child:
             line = await child.stdout.readline()
             said: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
             head = await child.read(said.get("head", 0))
             tail = await child.read(said.get("tail", 0))
             await child.finished()
-        self._log.info(
-            "measured", name=name, **{key: said[key] for key in ("pictures", "sounds", "left_out")}
-        )
+        found = {key: said[key] for key in ("pictures", "sounds", "left_out")}
+        self._log.info("measured", name=name, **found)
         return _Plan(head, tail, said["first"], said["end"])
 
-    async def _write(self, name: str, plan: _Plan) -> str:
-        digest = hashlib.sha256()
+    async def _write(self, name: str, wanted: OutputFormat, plan: "_Plan") -> tuple[int, str]:
+        """Stream a file into the store; return its size and its SHA-256."""
+        digest, size = hashlib.sha256(), 0
+
+        def passing(data: bytes) -> bytes:
+            nonlocal size
+            digest.update(data)
+            size += len(data)
+            return data
+
+        if wanted.indexed:
+            work = ["write", wanted.value, str(plan.first), str(plan.end)]
+        else:
+            work = ["encode", wanted.value, str(self._config.audio.bitrate)]
 
         async def content() -> AsyncIterator[bytes]:
-            digest.update(plan.head)
-            yield plan.head
-            async with self._child("write", str(plan.first), str(plan.end)) as child:
+            if plan.head:
+                yield passing(plan.head)
+            async with self._child(*work) as child:
                 while data := await child.stdout.read(_CHUNK_BYTES):
-                    digest.update(data)
-                    yield data
+                    yield passing(data)
                 await child.finished()
             # A name has no condition here: is the folder still ours?
             await self._manifest.read()
-            digest.update(plan.tail)
             if plan.tail:
-                yield plan.tail
+                yield passing(plan.tail)
 
-        await self._store.put_stream(name, content(), size=plan.size, content_type="video/mp4", lasting=True)
-        found = await self._store.sha256_of(name, size=plan.size)
+        # Of what is encoded nobody knows the size yet; it is never more than what it is made of.
+        most = plan.size if wanted.indexed else self._recording.total_bytes
+        _, content_type = _KINDS[wanted]
+        await self._store.put_stream(name, content(), size=most, content_type=content_type, lasting=True)
+        found = await self._store.sha256_of(name, size=size)
         if found != digest.hexdigest():
             raise StoreUnreachableError(f"{self._store.url} holds {name} with other bytes than were written.")
-        return found
+        return size, found
 
     @contextlib.asynccontextmanager
     async def _child(self, *arguments: str) -> AsyncIterator["_Child"]:
@@ -145,7 +167,7 @@ class Packaging:
             await child.close()
 
     async def _feed(self, stdin: asyncio.StreamWriter) -> None:
-        total = _PASSES * self._recording.listed
+        total = self._passes * self._recording.listed
         async with contextlib.aclosing(self._segments()) as segments:
             async for segment, data in segments:
                 about = {

@@ -123,14 +123,14 @@ class Recording:
         """Name of the playlist's object."""
         return f"{self._config.output_name}.m3u8"
 
-    @property
-    def mp4_name(self) -> str:
-        """Name of the MP4's object."""
-        return f"{self._config.output_name}.mp4"
+    def file_name(self, made: OutputFormat) -> str:
+        """Name of the object of a file that is made at the end."""
+        return f"{self._config.output_name}.{made.value}"
 
     def would_write(self, name: str) -> bool:
         """Say whether an object of this name is, or would be, the recording's: its lists, segments, files, evidence."""
-        return name in {self.playlist_name, self.mp4_name} or name.startswith(f"{self._config.output_name}_")
+        files = {self.file_name(made) for made in OutputFormat if made is not OutputFormat.HLS}
+        return name in {self.playlist_name, *files} or name.startswith(f"{self._config.output_name}_")
 
     @property
     def listed(self) -> int:
@@ -175,15 +175,19 @@ class Recording:
         return sum(p.spooled.size_bytes for p in self._pending.values() if p.waits)
 
     @property
-    def unmade(self) -> list[str]:
-        """Names of the files that are wanted of what is listed, and are not made of all of it."""
-        wanted = [self.mp4_name] if self.listed and OutputFormat.MP4 in self._config.formats else []
+    def unmade(self) -> dict[str, OutputFormat]:
+        """The files that are wanted of what is listed, and are not made of all of it, by name."""
+        if not self.listed:
+            return {}
+        wanted = [
+            each for each in OutputFormat if each in self._config.formats and each is not OutputFormat.HLS
+        ]
         made = {file.name for file in self._extra if self._is_current(file)}
-        return [name for name in wanted if name not in made]
+        return {self.file_name(each): each for each in wanted if self.file_name(each) not in made}
 
     def mark_made(self, file: OutputFile) -> None:
         """Take note that a file made of all that is listed is in the store and verified."""
-        self._extra = [file, *(other for other in self._extra if other.name != file.name)]
+        self._extra = [*(other for other in self._extra if other.name != file.name), file]
 
     def segments(self) -> Iterator[Segment]:
         """Return the listed segments, in order."""
@@ -348,7 +352,8 @@ class Recording:
 
     def _is_current(self, file: OutputFile) -> bool:
         # What an earlier attempt made lacks what has been recorded since; it is made anew at the end.
-        return file.kind is not FileKind.VIDEO or file.duration_seconds == round(self._listed.seconds, 3)
+        made = file.kind in {FileKind.VIDEO, FileKind.AUDIO}
+        return not made or file.duration_seconds == round(self._listed.seconds, 3)
 
     def _advance(self) -> None:
         while self._pending:

@@ -61,3 +61,22 @@ def test_a_recording_that_two_pods_made_is_one_mp4(
     result = fetch_task(task, tmp_path)
     assert sum(entry.discontinuity for entry in result.playlist.entries) == 1
     assert_one_film(result, ended["status"]["files"])
+
+
+def test_the_sound_alone_comes_in_every_form(
+    gateway: Gateway, tasks: Tasks, recording: Callable[..., str], tmp_path: Path
+) -> None:
+    codecs = {"m4a": "aac", "ogg": "opus", "mp3": "mp3"}
+    task = recording(format="m4a", outputs=[{"format": "ogg"}, {"format": "mp3"}])
+    until_recorded(task, 4)
+    assert gateway.stop(task).status == 200
+    ended = tasks.until_state(task, "STOPPED", seconds=60)
+    result = fetch_task(task, tmp_path)
+    assert result.problems() == []
+    files = {file["name"]: file for file in ended["status"]["files"]}
+    assert list(files) == [f"{NAME}.m3u8", *(f"{NAME}.{each}" for each in codecs)]
+    for form, codec in codecs.items():
+        film = look_at(result.folder / f"{NAME}.{form}")
+        assert (film.pictures, film.codecs, film.complaint) == (0, [codec], "")
+        assert film.sound_seconds == pytest.approx(result.playlist.seconds, abs=0.2)
+        assert files[f"{NAME}.{form}"]["kind"] == "audio"

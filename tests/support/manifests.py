@@ -161,12 +161,12 @@ BAD = [
     Bad(
         "an MP4 of more than half a day",
         {"spec.format": "mp4", "spec.limits.maxDurationSeconds": 43201},
-        "an MP4 needs spec.limits.maxDurationSeconds of at most 43200",
+        "mp4 and m4a need spec.limits.maxDurationSeconds of at most 43200",
     ),
     Bad(
-        "the same beside the playlist",
-        {"spec.outputs": [{"format": "mp4"}], "spec.limits.maxDurationSeconds": 43201},
-        "an MP4 needs spec.limits.maxDurationSeconds of at most 43200",
+        "the same of sound, beside the playlist",
+        {"spec.outputs": [{"format": "m4a"}], "spec.limits.maxDurationSeconds": 43201},
+        "mp4 and m4a need spec.limits.maxDurationSeconds of at most 43200",
     ),
     Bad(
         "spotlight without a channel",

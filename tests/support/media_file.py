@@ -15,18 +15,21 @@ class MediaFile:
     sounds: int
     picture_seconds: float
     sound_seconds: float
+    codecs: list[str]
+    channels: int
     boxes: list[str]
-    """In their order: a player that gets `moov` before `mdat` need not have all to begin."""
+    """Of an MP4, in their order: a player that gets `moov` before `mdat` need not have all to begin."""
     complaint: str
     """What ffmpeg says when it decodes all of it."""
 
 
 def look_at(path: Path) -> MediaFile:
     """Read a file and decode it."""
-    entries = "packet=codec_type,pts_time,duration_time"
+    entries = "packet=codec_type,pts_time,duration_time:stream=codec_name,channels"
     probe = ["ffprobe", "-v", "error", "-show_entries", entries, "-of", "json", str(path)]
     found = subprocess.run(probe, check=True, timeout=60, capture_output=True, text=True)
-    packets = json.loads(found.stdout)["packets"]
+    said_of_it = json.loads(found.stdout)
+    packets, streams = said_of_it["packets"], said_of_it["streams"]
     times = {
         kind: [
             (float(packet["pts_time"]), float(packet["duration_time"]))
@@ -40,9 +43,11 @@ def look_at(path: Path) -> MediaFile:
     return MediaFile(
         pictures=len(times["video"]),
         sounds=len(times["audio"]),
-        picture_seconds=max(sum(each) for each in times["video"]),
-        sound_seconds=max(sum(each) for each in times["audio"]),
-        boxes=_boxes(path.read_bytes()),
+        picture_seconds=max((sum(each) for each in times["video"]), default=0.0),
+        sound_seconds=max((sum(each) for each in times["audio"]), default=0.0),
+        codecs=[stream["codec_name"] for stream in streams],
+        channels=max((stream.get("channels", 0) for stream in streams), default=0),
+        boxes=_boxes(path.read_bytes()) if path.suffix in {".mp4", ".m4a"} else [],
         complaint=said.stderr,
     )
 

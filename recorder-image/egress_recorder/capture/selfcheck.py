@@ -30,7 +30,7 @@ def check() -> str | None:
 
         del remux
     except ImportError as error:
-        return f"No MP4 can be made: {error}"
+        return f"No file can be made: {error}"
     if not zero_copy_works():
         return (
             "Frames cannot be taken without a copy: livekit_frames.py does not fit this livekit or GStreamer."

@@ -69,6 +69,22 @@ async def test_a_recording_that_ends_has_its_mp4(recording: Make, asked: dict[st
     await assert_made(it, segments=3)
 
 
+async def test_every_form_is_made_of_one_recording(recording: Make) -> None:
+    wanted = ["mp4", "m4a", "ogg", "mp3"]
+    it = recording(format="hls", outputs=[{"format": each} for each in wanted])
+    await it.start()
+    summary = await it.ended()
+    assert (summary.outcome, summary.uploaded) == ("stopped", True)
+    assert [file.name for file in summary.files] == ["out.m3u8", *(f"out.{each}" for each in wanted)]
+    assert [file.kind for file in summary.files] == ["playlist", "video", "audio", "audio", "audio"]
+    for file in assert_ended(it).files[1:]:
+        data = (it.store / file.name).read_bytes()
+        assert (file.size_bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        film = await asyncio.to_thread(look_at, it.store / file.name)
+        assert film.complaint == ""
+        assert film.sound_seconds == pytest.approx(3 * SECONDS, abs=0.1)
+
+
 async def test_who_wants_none_gets_none(recording: Make) -> None:
     it = recording(format="hls")
     await it.start()

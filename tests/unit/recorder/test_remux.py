@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from egress_recorder import remux
-from egress_recorder.remux import RemuxError, moved
+from egress_recorder.mp4_file import Sink, moved
+from egress_recorder.remux_errors import RemuxError
 from support.media_file import MediaFile, look_at
 from support.segments import RATE, SECONDS, make_segments
 
@@ -38,12 +38,13 @@ def run(*arguments: str, given: bytes) -> tuple[int, bytes, str]:
 
 
 def made(path: Path, given: bytes) -> tuple[dict[str, int], MediaFile]:
-    """Make a file by both passes and look at it."""
-    code, said, words = run("measure", given=given)
+    """Make a file of the kind that its name says by both passes, and look at it."""
+    wanted = path.suffix.removeprefix(".")
+    code, said, words = run("measure", wanted, given=given)
     assert (code, words) == (0, "")
     line, _, around = said.partition(b"\n")
     told = json.loads(line)
-    code, media, words = run("write", str(told["first"]), str(told["end"]), given=given)
+    code, media, words = run("write", wanted, str(told["first"]), str(told["end"]), given=given)
     assert (code, words) == (0, "")
     assert len(media) == told["end"] - told["first"]
     assert len(around) == told["head"] + told["tail"]
@@ -85,7 +86,7 @@ def test_as_much_sound_comes_out_as_went_in(parts: list[bytes], tmp_path: Path) 
     ids=["nothing", "empty packets", "another file"],
 )
 def test_what_no_file_can_be_made_of_is_said(given: bytes, sentence: str) -> None:
-    code, said, words = run("measure", given=given)
+    code, said, words = run("measure", "mp4", given=given)
     assert (code, said) == (1, b"")
     assert sentence in words
     assert words
@@ -93,30 +94,93 @@ def test_what_no_file_can_be_made_of_is_said(given: bytes, sentence: str) -> Non
 
 
 def test_who_is_fed_no_longer_does_not_take_that_for_the_end(parts: list[bytes]) -> None:
-    code, said, words = run("measure", given=announced((parts[0], False), (parts[1], False))[:-500])
+    code, said, words = run("measure", "mp4", given=announced((parts[0], False), (parts[1], False))[:-500])
     assert (code, said, words) == (1, b"", "The segments end in the middle of one.")
 
 
 def test_times_that_go_back_without_a_jump_are_refused(parts: list[bytes]) -> None:
-    code, _, words = run("measure", given=announced((parts[1], False), (parts[0], False), (parts[2], True)))
+    code, _, words = run(
+        "measure", "mp4", given=announced((parts[1], False), (parts[0], False), (parts[2], True))
+    )
     assert (code, words) == (1, "At 2.000 s the pictures' times go back.")
 
 
 def test_a_picture_that_changes_its_size_is_refused(parts: list[bytes], tmp_path: Path) -> None:
     (other,) = make_segments(tmp_path, count=1, size="320x180")
-    code, _, words = run("measure", given=announced((parts[0], False), (other.read_bytes(), True)))
+    code, _, words = run("measure", "mp4", given=announced((parts[0], False), (other.read_bytes(), True)))
     assert code == 1
     assert words.startswith("The video changes from ('h264', 160, 90")
 
 
 def test_who_asks_for_neither_pass_is_told() -> None:
-    assert run("make", given=b"") == (2, b"", "measure, or write FIRST END")
+    usage = "measure mp4|m4a, write mp4|m4a FIRST END, or encode ogg|mp3 KBPS"
+    for arguments in (["make"], ["measure", "ogg"], ["encode", "mp4", "64"], []):
+        assert run(*arguments, given=b"") == (2, b"", usage)
 
 
 def test_media_of_another_length_are_no_success(parts: list[bytes]) -> None:
-    code, _, words = run("write", "48", "1000000000", given=announced((parts[0], False)))
+    code, _, words = run("write", "mp4", "48", "1000000000", given=announced((parts[0], False)))
     assert code == 1
     assert words.startswith("The media end at byte ")
+
+
+def encoded(path: Path, given: bytes, *, kbps: int = 64) -> MediaFile:
+    code, media, words = run("encode", path.suffix.removeprefix("."), str(kbps), given=given)
+    assert (code, words) == (0, "")
+    path.write_bytes(media)
+    return look_at(path)
+
+
+def test_the_sound_alone_is_copied_into_an_m4a(parts: list[bytes], tmp_path: Path) -> None:
+    given = announced((parts[0], False), (parts[1], False), (parts[3], True))
+    told, film = made(tmp_path / "sound.m4a", given)
+    assert (film.pictures, film.sounds, film.complaint) == (0, told["sounds"], "")
+    assert film.sound_seconds == pytest.approx(3 * SECONDS, abs=0.05)
+    assert film.boxes == ["ftyp", "moov", "free", "mdat"]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("sound.ogg", "opus"), ("sound.mp3", "mp3")])
+def test_the_sound_alone_is_encoded_anew(parts: list[bytes], tmp_path: Path, name: str, codec: str) -> None:
+    film = encoded(tmp_path / name, announced(*((part, False) for part in parts)))
+    assert (film.pictures, film.codecs, film.complaint) == (0, [codec], "")
+    assert film.sound_seconds == pytest.approx(COUNT * SECONDS, abs=0.1)
+    kbps = (tmp_path / name).stat().st_size * 8 / 1000 / film.sound_seconds
+    assert kbps == pytest.approx(64, rel=0.35)
+
+
+@pytest.mark.parametrize("name", ["sound.ogg", "sound.mp3"])
+def test_what_lies_behind_a_jump_is_heard_where_it_is_seen(
+    parts: list[bytes], tmp_path: Path, name: str
+) -> None:
+    film = encoded(tmp_path / name, announced((parts[2], False), (parts[0], True), (parts[3], True)))
+    assert film.complaint == ""
+    assert film.sound_seconds == pytest.approx(3 * SECONDS, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "kbps"), [(16000, 1, 16), (24000, 2, 512), (44100, 1, 128), (44100, 2, 512)]
+)
+@pytest.mark.parametrize("name", ["sound.ogg", "sound.mp3", "sound.m4a"])
+def test_every_sound_that_can_be_asked_for_comes_out(
+    tmp_path: Path, name: str, rate: int, channels: int, kbps: int
+) -> None:
+    parts = [path.read_bytes() for path in make_segments(tmp_path, count=2, rate=rate, channels=channels)]
+    given = announced(*((part, False) for part in parts))
+    film = (
+        made(tmp_path / name, given)[1] if name == "sound.m4a" else encoded(tmp_path / name, given, kbps=kbps)
+    )
+    assert film.complaint == ""
+    assert film.sound_seconds == pytest.approx(2 * SECONDS, abs=0.2)
+    assert film.channels == channels
+
+
+@pytest.mark.parametrize(
+    "arguments", [("measure", "m4a"), ("encode", "ogg", "64"), ("encode", "mp3", "64")], ids=" ".join
+)
+def test_of_no_sound_there_is_no_file(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (silent,) = make_segments(tmp_path, count=1, channels=0)
+    code, _, words = run(*arguments, given=announced((silent.read_bytes(), False)))
+    assert (code, words) == (1, "There is no sound in the segments.")
 
 
 def box(kind: bytes, content: bytes) -> bytes:
@@ -144,14 +208,14 @@ def test_a_box_without_a_length_is_no_index() -> None:
 
 def test_the_media_go_out_once_and_in_order() -> None:
     out = io.BytesIO()
-    sink = remux.Sink(out, first=4, end=10)
+    sink = Sink(out, first=4, end=10)
     sink.write(b"headme")
     sink.seek(0)
     sink.write(b"HE")
     sink.seek(0, 2)
     sink.write(b"dia!tail")
     assert out.getvalue() == b"media!"
-    sink = remux.Sink(out, first=4, end=10)
+    sink = Sink(out, first=4, end=10)
     sink.seek(6)
     with pytest.raises(RemuxError, match="not written in order"):
         sink.write(b"later")

@@ -213,9 +213,9 @@ async def test_another_layout_may_be_asked_for_while_it_records_and_the_next_cap
     assert len(it.events("capture-started")) == 1
     await it.stop()
     assert reasons(it) == []
+    before = it.listed()
     await it.start(attempt=2)
-    await it.until(lambda: it.events("resumed"))
-    await it.until(lambda: len(it.events("capture-started")) == 2)
+    await it.until(lambda: it.listed() > before)
     assert it.capture_config(1)["layout"] == "spotlight"
 
 
