@@ -1,7 +1,7 @@
 """The bench's arithmetic: what the kernel's files say, and what the page makes of it."""
 
 import pytest
-from bench import cost, document, losses
+from bench import cost, crowd, document, files, layouts, losses
 from bench.errors import BenchError
 from bench.latency import Latency
 from bench.machine import Machine
@@ -143,3 +143,32 @@ def test_a_clock_that_could_not_be_read_is_left_out_of_the_figures() -> None:
         (way.name, "2", "2.50 s", "3.00 s", "2.90 s", "2.90 s", f"{way.again}: 0.20 s / 0.30 s")
     ]
     assert losses.rows({way: found[:1]})[0][4:6] == ("not read", "not read")
+
+
+def test_a_crowd_is_held_against_two_people() -> None:
+    costs = {
+        size: cost.Cost(
+            seconds=60, cores=cores, resident_bytes=100_000_000, working_set_bytes=0, processes={}
+        )
+        for size, cores in ((2, 0.2), (9, 0.4))
+    }
+    assert crowd.rows(costs) == [
+        ("2", "0.20 cores", "1.00", "100 MB"),
+        ("9", "0.40 cores", "2.00", "100 MB"),
+    ]
+    assert crowd.rows({9: costs[9]}) == [("9", "0.40 cores", "", "100 MB")]
+
+
+def test_a_file_is_held_against_its_recording() -> None:
+    made = {"mp4": files.Made(cpu_seconds=7.92, seconds=36, memory_bytes=60_000_000)}
+    assert files.rows(made) == [("mp4", "7.9 s", "1.0%", "100 times", "60 MB")]
+
+
+def test_a_layout_is_told_by_its_median_and_its_worst() -> None:
+    changes = [layouts.Change(since_patch=at, since_heard=at / 2) for at in (0.2, 0.4, 0.9)]
+    assert layouts.rows(changes, lost=0.0) == [
+        ("PATCH answered → seen", "400 ms", "900 ms"),
+        ("recorder told → seen", "200 ms", "450 ms"),
+        ("seconds lost", "0.0", ""),
+        ("times", "3", ""),
+    ]
