@@ -1,9 +1,9 @@
 """What a recording looks and sounds like: shared by the REST payload and the resource's spec."""
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from egress_api.base import Strict
 
@@ -33,6 +33,7 @@ class OutputFormat(StrEnum):
     M4A = "m4a"
     OGG = "ogg"
     MP3 = "mp3"
+    THUMBNAILS = "thumbnails"
 
     @property
     def indexed(self) -> bool:
@@ -54,7 +55,27 @@ class FrozenPicture(StrEnum):
 class Output(Strict):
     """One more form of the recording, out of the same encode."""
 
-    format: OutputFormat = Field(description="The container.")
+    format: OutputFormat = Field(description="The container, or thumbnails.")
+    every_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="With thumbnails: one picture for each so many seconds; 10 without it.",
+    )
+    width: int | None = Field(
+        None,
+        ge=64,
+        le=640,
+        multiple_of=2,
+        description="With thumbnails: the width of each in pixels, even; 320 without it.",
+    )
+
+    @model_validator(mode="after")
+    def _sizes_of_thumbnails(self) -> Self:
+        # As CEL in rules.py.
+        if self.format is not OutputFormat.THUMBNAILS and (self.every_seconds or self.width):
+            raise ValueError("everySeconds and width go with format thumbnails alone")
+        return self
 
 
 class Video(Strict):

@@ -27,6 +27,8 @@ _CLIENT_OPTIONS: Final = frozenset(
     }
 )
 """Options of obstore's HTTP client. It panics when they stand among the store's (0.12.1)."""
+_THUMBNAIL_SECONDS: Final = 10
+_THUMBNAIL_WIDTH: Final = 320
 UPLOAD_PATIENCE_SECONDS: Final = 3600
 """How long a recorder that nobody has killed tries to store the rest: its Pod must live for as long."""
 
@@ -119,6 +121,13 @@ class RecorderConfig(Tolerant):
     tracing: RecorderTracing | None = Field(
         None, description="Its place in the task's trace, where there is one."
     )
+
+    @property
+    def thumbnails(self) -> tuple[int, int]:
+        """Seconds between two thumbnails, and the width of one, where they are wanted."""
+        asked = next((one for one in self.outputs if one.format is OutputFormat.THUMBNAILS), None)
+        every, width = (asked.every_seconds, asked.width) if asked else (None, None)
+        return every or _THUMBNAIL_SECONDS, width or _THUMBNAIL_WIDTH
 
     @property
     def formats(self) -> frozenset[OutputFormat]:

@@ -116,7 +116,7 @@ class StartPayload(Body):
     format: OutputFormat = Field(
         OutputFormat.HLS,
         description="hls: segments and a playlist; the others are made of these at the end: mp4; of the sound alone m4a, "
-        "ogg (Opus), mp3.",
+        "ogg (Opus), mp3; thumbnails.",
     )
     outputs: Outputs = Field(
         default_factory=list, description="More forms of the same recording, beside format."

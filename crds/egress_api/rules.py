@@ -55,6 +55,12 @@ _OUTPUT_RULE: Final[Rule] = {
     "message": f"mp4 and m4a need spec.limits.maxDurationSeconds of at most {INDEXED_LONGEST_SECONDS}",
 }
 
+_THUMBNAILS_RULE: Final[Rule] = {
+    "rule": f"!has(self.outputs) || self.outputs.all(o, o.format == '{OutputFormat.THUMBNAILS.value}'"
+    " || !(has(o.everySeconds) || has(o.width)))",
+    "message": "everySeconds and width in spec.outputs go with format thumbnails alone",
+}
+
 _PLACEMENT_RULE: Final[Rule] = {
     "rule": "!has(self.placement) || !has(self.placement.tolerations)"
     " || self.placement.tolerations.all(t, t.operator != 'Exists' || !has(t.value))",
@@ -100,6 +106,7 @@ def spec_rules() -> list[Rule]:
     return [
         *_SOURCE_RULES,
         _OUTPUT_RULE,
+        _THUMBNAILS_RULE,
         _PLACEMENT_RULE,
         _STOP_RULE,
         *_LAYOUT_RULES,

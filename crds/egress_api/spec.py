@@ -148,7 +148,7 @@ class EgressTaskSpec(Strict):
     format: OutputFormat = Field(
         OutputFormat.HLS,
         description="hls: MPEG-TS segments and a playlist. All others are made of these at the end, and these stay: mp4; "
-        "of the sound alone m4a, ogg (Opus) and mp3.",
+        "of the sound alone m4a, ogg (Opus) and mp3; thumbnails, small pictures with an index.",
     )
     outputs: Outputs = Field(
         default_factory=list,

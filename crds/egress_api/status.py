@@ -23,6 +23,8 @@ class FileKind(StrEnum):
     PLAYLIST = "playlist"
     VIDEO = "video"
     AUDIO = "audio"
+    THUMBNAILS = "thumbnails"
+    IMAGE = "image"
     SCREENSHOT = "screenshot"
     PAGE_LOG = "page-log"
 

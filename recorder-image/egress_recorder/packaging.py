@@ -90,21 +90,47 @@ class Packaging:
             began, self._fed = self._clock.monotonic(), 0
             self._passes = 2 if wanted.indexed else 1
             self._log.info("packaging", name=name, segments=self._recording.listed)
-            plan = await self._measure(name, wanted) if wanted.indexed else _Plan()
-            size, sha256 = await self._write(name, wanted, plan)
-            kind, _ = _KINDS[wanted]
-            self._recording.mark_made(
-                OutputFile(
-                    name=name,
-                    uri=object_uri(self._config, name),
-                    kind=kind,
-                    size_bytes=size,
-                    duration_seconds=round(self._recording.listed_seconds, 3),
-                    sha256=sha256,
-                )
-            )
+            if wanted is OutputFormat.THUMBNAILS:
+                await self._draw(name)
+            else:
+                plan = await self._measure(name, wanted) if wanted.indexed else _Plan()
+                size, sha256 = await self._write(name, wanted, plan)
+                self._note(name, _KINDS[wanted][0], size=size, sha256=sha256)
             took = round(self._clock.monotonic() - began, 1)
-            self._log.info("packaged", name=name, size_bytes=size, seconds=took)
+            self._log.info("packaged", name=name, seconds=took)
+
+    def _note(self, name: str, kind: FileKind, *, size: int, sha256: str) -> None:
+        self._recording.mark_made(
+            OutputFile(
+                name=name,
+                uri=object_uri(self._config, name),
+                kind=kind,
+                size_bytes=size,
+                duration_seconds=round(self._recording.listed_seconds, 3),
+                sha256=sha256,
+            )
+        )
+
+    async def _draw(self, name: str) -> None:
+        """Store the sheets of thumbnails, and the index last: what it names is there."""
+        every, width = self._config.thumbnails
+        sheets = self._recording.sheet_name(0).replace("000", "%03d")
+        found: list[bytes] = []
+        async with self._child("thumbnails", str(every), str(width), sheets) as child:
+            while line := await child.stdout.readline():
+                found.append(await child.read(json.loads(line)["bytes"]))
+            await child.finished()
+        *pictures, index = found
+        for number, picture in enumerate(pictures):
+            await self._put(self._recording.sheet_name(number), picture, FileKind.IMAGE, "image/jpeg")
+        await self._put(name, index, FileKind.THUMBNAILS, "text/vtt")
+
+    async def _put(self, name: str, data: bytes, kind: FileKind, content_type: str) -> None:
+        # A name has no condition here: is the folder still ours?
+        await self._manifest.read()
+        version = await self._store.put(name, data, content_type=content_type, lasting=True)
+        await self._store.verify(name, data, version)
+        self._note(name, kind, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     async def _measure(self, name: str, wanted: OutputFormat) -> "_Plan":
         async with self._child("measure", wanted.value) as child:

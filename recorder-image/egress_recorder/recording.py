@@ -30,6 +30,8 @@ EVIDENCE: Final = {
     FileKind.PAGE_LOG: (".json", "application/json"),
 }
 """Suffix and content type of what shows why a page failed."""
+_MADE: Final = frozenset({FileKind.VIDEO, FileKind.AUDIO, FileKind.THUMBNAILS, FileKind.IMAGE})
+"""Made at the end, of all that is listed then."""
 _NUMBER = re.compile(r"_(\d{6,})(?:-[0-9a-f]+)*\.ts$")
 
 
@@ -125,7 +127,12 @@ class Recording:
 
     def file_name(self, made: OutputFormat) -> str:
         """Name of the object of a file that is made at the end."""
-        return f"{self._config.output_name}.{made.value}"
+        suffix = "_thumbs.vtt" if made is OutputFormat.THUMBNAILS else f".{made.value}"
+        return f"{self._config.output_name}{suffix}"
+
+    def sheet_name(self, number: int) -> str:
+        """Name of the object with so many thumbnails on it."""
+        return f"{self._config.output_name}_thumbs_{number:03d}.jpg"
 
     def would_write(self, name: str) -> bool:
         """Say whether an object of this name is, or would be, the recording's: its lists, segments, files, evidence."""
@@ -352,8 +359,7 @@ class Recording:
 
     def _is_current(self, file: OutputFile) -> bool:
         # What an earlier attempt made lacks what has been recorded since; it is made anew at the end.
-        made = file.kind in {FileKind.VIDEO, FileKind.AUDIO}
-        return not made or file.duration_seconds == round(self._listed.seconds, 3)
+        return file.kind not in _MADE or file.duration_seconds == round(self._listed.seconds, 3)
 
     def _advance(self) -> None:
         while self._pending:

@@ -3,9 +3,10 @@
     python -m egress_recorder.remux measure FORMAT           what stands before and behind the media, and where these are
     python -m egress_recorder.remux write FORMAT FIRST END   the media: the bytes of the file from FIRST to before END
     python -m egress_recorder.remux encode FORMAT KBPS       the whole file, its sound encoded anew
+    python -m egress_recorder.remux thumbnails EVERY WIDTH SHEETS   small pictures and their index
 
 In, on stdin, for each segment: a line `{"bytes": 144384, "seconds": 4.0, "jump": false}` and the segment. mp4 and m4a are
-made in two passes and not encoded (`mp4_file`), ogg and mp3 in one (`sound_file`). A process of its own: whatever a broken
+made in two passes and not encoded (`mp4_file`), ogg and mp3 in one (`sound_file`), and so are `thumbnails`. A process of its own: whatever a broken
 segment does to libav, the recorder outlives it.
 """
 
@@ -23,7 +24,11 @@ from av.stream import Stream
 from egress_recorder.mp4_file import KINDS, Mp4File, Sink, around
 from egress_recorder.remux_errors import RemuxError
 from egress_recorder.sound_file import CODECS, SoundFile
+from egress_recorder.thumbnails import ThumbnailFile
 
+_USAGE: Final = (
+    "measure mp4|m4a, write mp4|m4a FIRST END, encode ogg|mp3 KBPS, or thumbnails EVERY WIDTH SHEETS\n"
+)
 _CHUNK_BYTES: Final = 1 << 20
 _CLOCK: Final = 90_000
 """Ticks a second of MPEG-TS."""
@@ -236,8 +241,13 @@ def encode(source: BinaryIO, out: BinaryIO, *, wanted: str, kbps: int) -> None:
     Remux(Segments(source), SoundFile(wanted, out, kbps=kbps)).run()
 
 
+def draw(source: BinaryIO, out: BinaryIO, *, every: int, width: int, sheets: str) -> None:
+    """Go through the segments once and give the sheets of thumbnails, then their index."""
+    Remux(Segments(source), ThumbnailFile(out, every=every, width=width, sheets=sheets)).run()
+
+
 def main(arguments: list[str]) -> int:
-    """Run one of the three; what went wrong is the last line on stderr."""
+    """Run one of the four; what went wrong is the last line on stderr."""
     source, out = sys.stdin.buffer, sys.stdout.buffer
     try:
         match arguments:
@@ -247,8 +257,10 @@ def main(arguments: list[str]) -> int:
                 write(source, out, wanted=wanted, first=int(first), end=int(end))
             case ["encode", wanted, kbps] if wanted in CODECS:
                 encode(source, out, wanted=wanted, kbps=int(kbps))
+            case ["thumbnails", every, width, sheets]:
+                draw(source, out, every=int(every), width=int(width), sheets=sheets)
             case _:
-                sys.stderr.write("measure mp4|m4a, write mp4|m4a FIRST END, or encode ogg|mp3 KBPS\n")
+                sys.stderr.write(_USAGE)
                 return 2
         out.flush()
     except BrokenPipeError:

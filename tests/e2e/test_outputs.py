@@ -80,3 +80,20 @@ def test_the_sound_alone_comes_in_every_form(
         assert (film.pictures, film.codecs, film.complaint) == (0, [codec], "")
         assert film.sound_seconds == pytest.approx(result.playlist.seconds, abs=0.2)
         assert files[f"{NAME}.{form}"]["kind"] == "audio"
+
+
+def test_thumbnails_show_the_recording(
+    gateway: Gateway, tasks: Tasks, recording: Callable[..., str], tmp_path: Path
+) -> None:
+    task = recording(outputs=[{"format": "thumbnails", "everySeconds": 2}])
+    until_recorded(task, 8)
+    assert gateway.stop(task).status == 200
+    ended = tasks.until_state(task, "STOPPED", seconds=60)
+    result = fetch_task(task, tmp_path)
+    assert result.problems() == []
+    names = [file["name"] for file in ended["status"]["files"]]
+    assert names == [f"{NAME}.m3u8", f"{NAME}_thumbs_000.jpg", f"{NAME}_thumbs.vtt"]
+    index = (result.folder / names[2]).read_text()
+    assert index.count(f"{names[1]}#xywh=") == -(-int(result.playlist.seconds * 1000) // 2000)
+    sheet = look_at(result.folder / names[1])
+    assert (sheet.pictures, sheet.codecs, sheet.complaint) == (1, ["mjpeg"], "")

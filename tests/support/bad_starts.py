@@ -137,16 +137,25 @@ BAD_STARTS: list[BadStart] = [
     _bad("video that is a text", "payload.video", "720p", "must be an object"),
     _bad("a sampleRate that no codec has", "payload.audio.sampleRate", 12345, "must be 16000, 24000"),
     _bad("3 audio channels", "payload.audio.channels", 3, "must be at most 2"),
-    _bad("another format", "payload.format", "avi", "must be 'hls', 'mp4', 'm4a', 'ogg' or 'mp3'"),
+    _bad(
+        "another format", "payload.format", "avi", "must be 'hls', 'mp4', 'm4a', 'ogg', 'mp3' or 'thumbnails'"
+    ),
     _bad("outputs that are a text", "payload.outputs", "mp4", "must be a list"),
     _bad(
         "an output in another format",
         "payload.outputs",
         [{"format": "avi"}],
-        "must be 'hls', 'mp4', 'm4a', 'ogg' or 'mp3'",
+        "must be 'hls', 'mp4', 'm4a', 'ogg', 'mp3' or 'thumbnails'",
         pointer="/payload/outputs/0/format",
     ),
     _bad("an output twice", "payload.outputs", [{"format": "mp4"}] * 2, "must not have a format twice"),
+    _bad(
+        "thumbnails each half a second",
+        "payload.outputs",
+        [{"format": "thumbnails", "everySeconds": 0}],
+        "must be at least 1",
+        pointer="/payload/outputs/0/everySeconds",
+    ),
     _bad("9 outputs", "payload.outputs", [{"format": "mp4"}] * 9, "must have at most 8 items"),
     _bad("an unknown token", "payload.filename_pattern", "{user}", "unknown token {user}"),
     _bad("a path in the name", "payload.filename_pattern", "../../etc/x", "may hold letters, digits"),

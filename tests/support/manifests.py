@@ -157,6 +157,16 @@ BAD = [
     Bad("a path in a name", {"spec.filenamePattern": "../x"}, "{date}, {time}"),
     Bad("an unknown format", {"spec.format": "avi"}, 'spec.format: Unsupported value: "avi"'),
     Bad("an unknown output", {"spec.outputs": [{"format": "avi"}]}, 'Unsupported value: "avi"'),
+    Bad(
+        "a width of what has none",
+        {"spec.outputs": [{"format": "mp4", "width": 320}]},
+        "everySeconds and width in spec.outputs go with format thumbnails alone",
+    ),
+    Bad(
+        "thumbnails that are too wide",
+        {"spec.outputs": [{"format": "thumbnails", "width": 642}]},
+        "less than or equal to 640",
+    ),
     Bad("an output twice", {"spec.outputs": [{"format": "mp4"}] * 2}, "spec.outputs[1]: Duplicate value"),
     Bad(
         "an MP4 of more than half a day",

@@ -85,6 +85,22 @@ async def test_every_form_is_made_of_one_recording(recording: Make) -> None:
         assert film.sound_seconds == pytest.approx(3 * SECONDS, abs=0.1)
 
 
+async def test_thumbnails_come_with_their_index(recording: Make) -> None:
+    it = recording(format="hls", outputs=[{"format": "thumbnails", "everySeconds": 2, "width": 64}])
+    await it.start()
+    summary = await it.ended()
+    assert (summary.outcome, summary.uploaded) == ("stopped", True)
+    told = [(file.name, file.kind) for file in assert_ended(it).files]
+    assert told == [
+        ("out.m3u8", "playlist"),
+        ("out_thumbs_000.jpg", "image"),
+        ("out_thumbs.vtt", "thumbnails"),
+    ]
+    index = (it.store / "out_thumbs.vtt").read_text()
+    assert index.count("out_thumbs_000.jpg#xywh=") == 3
+    assert (it.store / "out_thumbs_000.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
 async def test_who_wants_none_gets_none(recording: Make) -> None:
     it = recording(format="hls")
     await it.start()

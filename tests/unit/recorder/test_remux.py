@@ -113,7 +113,7 @@ def test_a_picture_that_changes_its_size_is_refused(parts: list[bytes], tmp_path
 
 
 def test_who_asks_for_neither_pass_is_told() -> None:
-    usage = "measure mp4|m4a, write mp4|m4a FIRST END, or encode ogg|mp3 KBPS"
+    usage = "measure mp4|m4a, write mp4|m4a FIRST END, encode ogg|mp3 KBPS, or thumbnails EVERY WIDTH SHEETS"
     for arguments in (["make"], ["measure", "ogg"], ["encode", "mp4", "64"], []):
         assert run(*arguments, given=b"") == (2, b"", usage)
 
