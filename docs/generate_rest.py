@@ -104,9 +104,10 @@ def _leaves(
         chosen = next((kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"), {})
         reference = field.get("$ref") or chosen.get("$ref", "")
         target = definitions[reference.rpartition("/")[2]] if reference else {}
-        items = definitions.get(field.get("items", {}).get("$ref", "").rpartition("/")[2], {})
+        items_of = {**chosen, **field}.get("items", {})
+        items = definitions.get(items_of.get("$ref", "").rpartition("/")[2], {})
         if items.get("type") == "object":
-            yield here, {**field, "items": items}, name in node.get("required", ())
+            yield here, {**chosen, **field, "items": items}, name in node.get("required", ())
             yield from _leaves(items, definitions, f"{here}[]")
         elif target.get("type") == "object":
             yield from _leaves(target, definitions, here)

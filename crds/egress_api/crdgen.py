@@ -189,9 +189,25 @@ def custom_resource_definition() -> dict[str, Any]:
 
 def render() -> str:
     """Return the text of crds/egresstasks.yaml."""
-    return HEADER + yaml.safe_dump(
-        custom_resource_definition(), sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
+    return HEADER + yaml.dump(
+        custom_resource_definition(),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=110,
+        default_flow_style=False,
     )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what Kubernetes' own YAML takes for true or false, and PyYAML does not."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if text in {"y", "n"} else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def main() -> int:

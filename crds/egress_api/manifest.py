@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.media import Audio, Layout, Output, OutputFormat, Video
+from egress_api.media import Audio, CanvasRegion, Layout, Output, OutputFormat, Video
 from egress_api.page import StartRule
 from egress_api.placement import Place
 from egress_api.states import GapReason, State
@@ -45,6 +45,7 @@ class Asked(Tolerant):
     layout: Layout
     channel: str | None = None
     users: list[str] = Field(default_factory=list)
+    regions: list[CanvasRegion] = Field(default_factory=list)
     url: str | None = Field(None, description="The page without its query and fragment: keys stand there.")
     web_gl: bool = Field(False, alias="webGL")
     start: StartRule = Field(default_factory=StartRule)

@@ -1,18 +1,20 @@
 """What a recording looks and sounds like: shared by the REST payload and the resource's spec."""
 
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from egress_api.base import Strict
+from egress_api.worded import Worded
 
 
 class Layout(StrEnum):
-    """How what is recorded is laid out: `flat` and `spotlight` a channel, `freestyle` a web page as it is."""
+    """How what is recorded is laid out: `flat`, `spotlight` and `customized` a channel, `freestyle` a web page as it is."""
 
     FLAT = "flat"
     SPOTLIGHT = "spotlight"
+    CUSTOMIZED = "customized"
     FREESTYLE = "freestyle"
 
     @property
@@ -21,7 +23,7 @@ class Layout(StrEnum):
         return self is not Layout.FREESTYLE
 
 
-ChannelLayout = Literal["flat", "spotlight"]
+ChannelLayout = Literal["flat", "spotlight", "customized"]
 """Those that may follow one another."""
 
 
@@ -43,6 +45,52 @@ class OutputFormat(StrEnum):
 
 INDEXED_LONGEST_SECONDS: Final = 43_200
 """The index of an MP4 or M4A is kept in memory while it is made: 20 MB for each hour."""
+
+
+class Fit(StrEnum):
+    """How a picture fills its region."""
+
+    CONTAIN = "contain"
+    COVER = "cover"
+
+
+User = Annotated[str, Worded(r"^[A-Za-z0-9_-]{1,32}$", 32, "must be 1 to 32 letters, digits, '_' or '-'")]
+
+
+class CanvasRegion(Strict):
+    """A place on the canvas, in pixels, and who stands there."""
+
+    x: int = Field(ge=0, le=3838, multiple_of=2, description="From the canvas' left edge, even.")
+    y: int = Field(ge=0, le=2158, multiple_of=2, description="From its top edge, even.")
+    width: int = Field(ge=16, le=3840, multiple_of=2, description="Width, even.")
+    height: int = Field(ge=16, le=2160, multiple_of=2, description="Height, even.")
+    z_order: int = Field(0, ge=0, le=100, description="Of regions that overlap the highest is in front.")
+    fit: Fit = Field(
+        Fit.CONTAIN,
+        description="contain: the whole picture, with bars. cover: the region is full, and what stands over is cut off.",
+    )
+    user: User | None = Field(None, description="Who stands there; or slot.")
+    slot: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="The number of those who have no region by name, in order of arrival, from 1; or user.",
+    )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        # As CEL in rules.py.
+        if (self.user is None) == (self.slot is None):
+            raise ValueError("a region needs user or slot, and not both")
+        return self
+
+
+def regions_fit(regions: "list[CanvasRegion]", video: "Video") -> bool:
+    """Say whether all regions lie on the canvas."""
+    return all(
+        region.x + region.width <= video.width and region.y + region.height <= video.height
+        for region in regions
+    )
 
 
 class FrozenPicture(StrEnum):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from egress_api.base import PreciseMoment, Tolerant
-from egress_api.media import Audio, FrozenPicture, Layout, Output, OutputFormat, Video
+from egress_api.media import Audio, CanvasRegion, FrozenPicture, Layout, Output, OutputFormat, Video
 from egress_api.page import PageRules, StartRule
 from egress_api.placement import Place
 from egress_api.status import Verdict
@@ -75,6 +75,7 @@ class RecorderConfig(Tolerant):
     layout: Layout
     channel: str | None = None
     users: list[str] = Field(default_factory=list)
+    regions: list[CanvasRegion] = Field(default_factory=list, description="With layout customized.")
     worker_uid: int | None = None
     url: str | None = None
     web_gl: bool = False

@@ -21,12 +21,14 @@ from egress_api.base import PreciseMoment
 from egress_api.media import (
     INDEXED_LONGEST_SECONDS,
     Audio,
+    CanvasRegion,
     ChannelLayout,
     FrozenPicture,
     Layout,
     Output,
     OutputFormat,
     Video,
+    regions_fit,
 )
 from egress_api.page import PageStatus, StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX, check_pattern
@@ -55,13 +57,15 @@ _OF_PAGES = ("url", "webGL", "start")
 NEEDED_FIELDS: Final = {
     Layout.FLAT: _OF_CHANNELS,
     Layout.SPOTLIGHT: _OF_CHANNELS,
+    Layout.CUSTOMIZED: (*_OF_CHANNELS, "regions"),
     Layout.FREESTYLE: ("url",),
 }
 """Fields of a start's payload that a layout can't do without, as they stand in the body."""
 FOREIGN_FIELDS: Final = {
     Layout.FLAT: _OF_PAGES,
     Layout.SPOTLIGHT: _OF_PAGES,
-    Layout.FREESTYLE: ("channel", "access_token", "workerUid", "users"),
+    Layout.CUSTOMIZED: _OF_PAGES,
+    Layout.FREESTYLE: ("channel", "access_token", "workerUid", "users", "regions"),
 }
 """Fields that do not go with it."""
 
@@ -87,12 +91,15 @@ class PlacementPayload(Body):
 
 
 class StartPayload(Body):
-    """What to record: a channel (`flat`, `spotlight`) or a page (`freestyle`)."""
+    """What to record: a channel (`flat`, `spotlight`, `customized`) or a page (`freestyle`)."""
 
     layout: Layout = Field(
-        description="flat records a channel as a grid, spotlight with who speaks large, freestyle a page."
+        description="flat records a channel as a grid, spotlight with who speaks large, customized as regions say; "
+        "freestyle records a page."
     )
-    channel: Channel | None = Field(None, description="The channel to record; with flat and spotlight.")
+    channel: Channel | None = Field(
+        None, description="The channel to record; with every layout but freestyle."
+    )
     access_token: AccessToken | None = Field(
         None,
         description="The token to join the channel with, 10 to 2048 characters; of a channel. Never given back.",
@@ -102,6 +109,9 @@ class StartPayload(Body):
     )
     users: Users | None = Field(
         None, description="Users to record; empty or absent records everyone; of a channel."
+    )
+    regions: Annotated[list[CanvasRegion], Field(min_length=1, max_length=32)] | None = Field(
+        None, description="Where everybody stands; with customized, or where that may be asked for later."
     )
     url: PageUrl | None = Field(None, description="The page to record; with freestyle.")
     web_gl: bool | None = Field(None, alias="webGL", description="Give the page WebGL; with freestyle.")
@@ -159,6 +169,8 @@ class StartPayload(Body):
         problems = [(name, f"is needed with layout {self.layout}") for name in needed if name not in given]
         problems += [(name, f"does not go with layout {self.layout}") for name in foreign if name in given]
         problems += self._output_problems()
+        if not regions_fit(self.regions or [], self.video):
+            problems.append(("regions", "must lie on the canvas, which video.width and video.height say"))
         if problems:
             raise FieldProblemsError(problems)
         return self
@@ -205,6 +217,7 @@ class StartRequest(Body):
             channel=asked.channel,
             worker_uid=asked.worker_uid,
             users=asked.users or [],
+            regions=asked.regions or [],
             url=asked.url,
             web_gl=bool(asked.web_gl),
             start=asked.start or StartRule(),
@@ -274,7 +287,8 @@ class UpdatePayload(Body):
     )
 
     layout: ChannelLayout | None = Field(
-        None, description="How the channel is laid out from now on, in the same recording: flat or spotlight."
+        None,
+        description="How the channel is laid out from now on, in the same recording: flat, spotlight, or customized.",
     )
 
     @model_validator(mode="after")
@@ -303,6 +317,7 @@ class StatusPayload(Body):
     layout: Layout
     channel: str | None = None
     users: list[str] | None = None
+    regions: list[CanvasRegion] | None = None
     url: str | None = None
     web_gl: bool | None = Field(None, alias="webGL")
     start: StartRule | None = None
@@ -386,6 +401,7 @@ class StatusAnswer(Body):
                 layout=spec.layout,
                 channel=spec.channel,
                 users=None if page else list(spec.users),
+                regions=list(spec.regions) or None,
                 url=spec.url,
                 web_gl=spec.web_gl if page else None,
                 start=spec.start if page else None,

@@ -28,7 +28,7 @@ ROOT_RULES: Final[list[Rule]] = [
 _SOURCE_RULES: Final[list[Rule]] = [
     {
         "rule": "self.layout == 'freestyle' || has(self.channel)",
-        "message": "layouts flat and spotlight record a channel: set spec.channel",
+        "message": "layouts flat, spotlight and customized record a channel: set spec.channel",
     },
     {
         "rule": "self.layout != 'freestyle' || has(self.url)",
@@ -45,6 +45,26 @@ _SOURCE_RULES: Final[list[Rule]] = [
     {
         "rule": "(self.start.when == 'selector') == has(self.start.selector)",
         "message": "spec.start.selector goes with spec.start.when: selector, and with nothing else",
+    },
+]
+
+_REGION_RULES: Final[list[Rule]] = [
+    {
+        "rule": "self.layout != 'customized' || (has(self.regions) && size(self.regions) > 0)",
+        "message": "layout customized needs spec.regions",
+    },
+    {
+        "rule": "self.layout != 'freestyle' || !has(self.regions) || size(self.regions) == 0",
+        "message": "spec.regions go with the layouts of a channel",
+    },
+    {
+        "rule": "!has(self.regions) || self.regions.all(r, has(r.user) != has(r.slot))",
+        "message": "a region needs user or slot, and not both",
+    },
+    {
+        "rule": "!has(self.regions) || self.regions.all(r, r.x + r.width <= self.video.width"
+        " && r.y + r.height <= self.video.height)",
+        "message": "a region reaches beyond the canvas, which spec.video.width and height say",
     },
 ]
 
@@ -105,6 +125,7 @@ def spec_rules() -> list[Rule]:
     fields = {info.alias or name: info for name, info in EgressTaskSpec.model_fields.items()}
     return [
         *_SOURCE_RULES,
+        *_REGION_RULES,
         _OUTPUT_RULE,
         _THUMBNAILS_RULE,
         _PLACEMENT_RULE,

@@ -14,11 +14,14 @@ from egress_api.constants import TOKEN_KEY
 from egress_api.media import (
     INDEXED_LONGEST_SECONDS,
     Audio,
+    CanvasRegion,
     FrozenPicture,
     Layout,
     Output,
     OutputFormat,
+    User,
     Video,
+    regions_fit,
 )
 from egress_api.page import StartRule
 from egress_api.pattern import MAX_PATTERN, PATTERN_REGEX
@@ -31,7 +34,6 @@ RequestId = Annotated[str, Worded(r"^[0-9a-zA-Z]{1,32}$", 32, "must be 1 to 32 l
 Channel = Annotated[
     str, Worded(r"^[A-Za-z0-9_.:-]{1,64}$", 64, "must be 1 to 64 letters, digits, '_', '.', ':' or '-'")
 ]
-User = Annotated[str, Worded(r"^[A-Za-z0-9_-]{1,32}$", 32, "must be 1 to 32 letters, digits, '_' or '-'")]
 PageUrl = Annotated[
     str,
     Worded(
@@ -52,6 +54,7 @@ FilenamePattern = Annotated[
 WorkerUid = Annotated[int, Field(ge=1, le=999_999_999)]
 Users = Annotated[list[User], Field(max_length=32)]
 Outputs = Annotated[list[Output], Field(max_length=8, json_schema_extra={"uniqueItems": True})]
+Regions = Annotated[list[CanvasRegion], Field(max_length=32)]
 QueueName = Annotated[
     str,
     Worded(
@@ -118,10 +121,11 @@ class EgressTaskSpec(Strict):
     layout: Layout = Field(
         Layout.FLAT,
         description="flat: everyone of a channel in a grid. spotlight: who speaks large, the others beside them. "
-        "freestyle: a web page as it is. flat and spotlight may be changed into one another while it records.",
+        "customized: as regions says. freestyle: a web page as it is. The first three may be changed into one another "
+        "while it records.",
     )
     channel: Channel | None = Field(
-        None, description="The channel (room) to record; with layouts flat and spotlight."
+        None, description="The channel (room) to record; with every layout but freestyle."
     )
     worker_uid: WorkerUid | None = Field(
         None,
@@ -130,6 +134,10 @@ class EgressTaskSpec(Strict):
     users: Users = Field(
         default_factory=list,
         description="Identities to record; empty records everyone in the channel. May be changed while it records.",
+    )
+    regions: Regions = Field(
+        default_factory=list,
+        description="Where everybody stands, with layout customized; who has no region is heard and not shown.",
     )
     url: PageUrl | None = Field(None, description="The page to record, http or https; with layout freestyle.")
     web_gl: bool = Field(
@@ -196,7 +204,7 @@ class EgressTaskSpec(Strict):
     def _one_source(self) -> Self:
         # The same rules stand as CEL in rules.py, where the API server checks them.
         match self.layout:
-            case Layout.FLAT | Layout.SPOTLIGHT:
+            case Layout.FLAT | Layout.SPOTLIGHT | Layout.CUSTOMIZED:
                 if self.channel is None or self.url is not None:
                     raise ValueError(f"layout {self.layout} records a channel: set channel and no url")
                 if self.access_token_secret_ref is None:
@@ -204,6 +212,17 @@ class EgressTaskSpec(Strict):
             case Layout.FREESTYLE:
                 if self.url is None or self.channel is not None:
                     raise ValueError("layout freestyle records a page: set url and no channel")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_regions(self) -> Self:
+        # As above.
+        if self.layout is Layout.CUSTOMIZED and not self.regions:
+            raise ValueError("layout customized needs regions")
+        if self.regions and not self.layout.of_channel:
+            raise ValueError("regions go with the layouts of a channel")
+        if not regions_fit(self.regions, self.video):
+            raise ValueError("a region reaches beyond the canvas, which video.width and video.height say")
         return self
 
     @model_validator(mode="after")

@@ -77,6 +77,8 @@ def _sentence(problem: ErrorDetails) -> str:
     if kind in {"too_short", "too_long"} and context.get("field_type") != "List":
         # A SecretStr counts its characters, yet speaks of items.
         kind = f"string_{kind}"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} item"
     if kind == "too_long":
         return f"must have at most {context['max_length']} items"
     if kind in _SENTENCES:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from egress_api.constants import KIND
+from egress_api.media import Layout
 from egress_api.rest import FieldError
 from egress_api.states import State
 from egress_api.task import EgressTask
@@ -154,6 +155,8 @@ def _check_has(task: EgressTask, changes: dict[str, Any]) -> None:
                 raise _wrong_layout(
                     field, f"does not go with layout {spec.layout}: task {name} has no {field}"
                 )
+    if changes.get("layout") == Layout.CUSTOMIZED and not spec.regions:
+        raise _wrong_layout("layout", f"can't be customized: task {name} was started without regions")
     if changes.get("layout", spec.layout) != spec.layout and "{layout}" in spec.filename_pattern:
         raise _wrong_layout("layout", f"can't be changed: it is in the names of the files of task {name}")
 

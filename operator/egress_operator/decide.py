@@ -256,7 +256,7 @@ def _fault_of_task(look: Look) -> tuple[Reason, str] | None:
             f"layout {spec.layout} can't be recorded here: the operator has no image for it (recorder.web.image)",
         )
     match spec.layout:
-        case Layout.FLAT | Layout.SPOTLIGHT:
+        case Layout.FLAT | Layout.SPOTLIGHT | Layout.CUSTOMIZED:
             if look.settings.sources.of(spec.app_id) is None:
                 message = f"no backend is set for app {spec.app_id}: set sources.default or sources.apps"
                 return Reason.NOT_CONFIGURED, message

@@ -116,6 +116,7 @@ def recorder_config(
         layout=spec.layout,
         channel=spec.channel,
         users=list(spec.users),
+        regions=list(spec.regions),
         worker_uid=spec.worker_uid,
         url=spec.url,
         web_gl=spec.web_gl,

@@ -39,7 +39,7 @@ class Preset(Strict):
     """Requests and limits for recordings up to a size."""
 
     layout: Layout = Field(
-        description="What is recorded: flat (a channel in any layout), spotlight or freestyle (a page)."
+        description="What is recorded: flat (a channel in any layout), spotlight, customized or freestyle (a page)."
     )
     up_to: Picture = Field(description="The largest picture that it is for.")
     resources: Resources = Field(description="Requests and limits of the recorder.")

@@ -14,6 +14,7 @@ def asked_of(config: RecorderConfig, *, users: tuple[str, ...], layout: Layout) 
         layout=layout,
         channel=config.channel,
         users=list(users),
+        regions=config.regions,
         url=without_query(config.url) if config.url else None,
         web_gl=config.web_gl,
         start=config.start,

@@ -6,7 +6,7 @@ from typing import Final
 from egress_api.media import Layout
 from egress_api.page import OnTimeout, StartRule
 from egress_api.recorder import RecorderConfig
-from egress_recorder.capture.config import CaptureConfig, PageConfig, SourceConfig
+from egress_recorder.capture.config import CaptureConfig, PageConfig, Region, SourceConfig
 from egress_recorder.errors import ConfigurationError
 
 _FINISH_SHARE: Final = 0.8
@@ -57,6 +57,7 @@ def capture_config(
         frozen_picture=config.frozen_picture.value,
         paused=paused,
         users=tuple(config.users) if users is None else users,
+        regions=tuple(Region(**region.model_dump(mode="json")) for region in config.regions),
         join_timeout_seconds=config.join_timeout_seconds,
         finish_timeout_seconds=stop_seconds * _FINISH_SHARE,
     )

@@ -1,4 +1,4 @@
-"""The layout spotlight: who speaks is large, and a change of layout is seen in the same recording."""
+"""The layouts of a channel beside the grid, and how they follow one another in one recording."""
 
 import time
 from collections.abc import Callable
@@ -15,6 +15,10 @@ from support.store import fetch_task
 PEOPLE = [user("user1", hue=0, tone=440), user("user2", hue=220, tone=880), user("user3", hue=120, tone=660)]
 LARGE = Box(left=0.0, top=0.0, right=0.8, bottom=1.0)
 STRIP = Box(left=0.8, top=0.0, right=1.0, bottom=1.0)
+REGIONS = [
+    {"x": 320, "y": 180, "width": 640, "height": 360, "user": "user2"},
+    {"x": 0, "y": 0, "width": 320, "height": 720, "fit": "cover", "user": "user3"},
+]
 SETTLED_SECONDS = 5.0
 """LiveKit says who speaks twice a second, and the light waits for a second or two."""
 
@@ -29,7 +33,9 @@ def seen(
     with publishing("spotlight", PEOPLE) as people:
         for silent in ("user2", "user3"):
             people.act(silent, "mic-off")
-        task = gateway.start(make_start_body(channel="spotlight", layout="spotlight")).body["task_id"]
+        task = gateway.start(make_start_body(channel="spotlight", layout="spotlight", regions=REGIONS)).body[
+            "task_id"
+        ]
         tasks.until_state(task, "PROCESSING", seconds=60)
         time.sleep(SETTLED_SECONDS + 2)
         people.act("user1", "mic-off")
@@ -39,6 +45,11 @@ def seen(
         answer = gateway.call("PATCH", f"/egress/v1/{APP}/tasks/{task}", body)
         assert (answer.status, answer.body["payload"]["layout"]) == (200, "flat")
         at["flat"] = time.time()
+        time.sleep(SETTLED_SECONDS)
+        body = {"request_id": request_id(), "payload": {"layout": "customized"}}
+        answer = gateway.call("PATCH", f"/egress/v1/{APP}/tasks/{task}", body)
+        assert (answer.status, answer.body["payload"]["layout"]) == (200, "customized")
+        at["customized"] = time.time()
         time.sleep(SETTLED_SECONDS)
         gateway.stop(task)
         ended = tasks.until_state(task, "STOPPED", seconds=60)
@@ -74,4 +85,16 @@ def test_another_layout_is_seen_in_the_same_recording(seen: tuple[Recording, dic
     assert not any(entry.discontinuity for entry in recording.playlist.entries)
     assert recording.manifest is not None
     assert recording.manifest.asked is not None
-    assert recording.manifest.asked.layout == "flat"
+    assert recording.manifest.asked.layout == "customized"
+
+
+def test_with_regions_everybody_stands_where_they_were_put(seen: tuple[Recording, dict[str, float]]) -> None:
+    recording, at = seen
+    places = visible_users(recording, at=at["customized"] + 3.0, people=PEOPLE)
+    assert places.keys() == {"user2", "user3"}  # user1 has no region
+    middle = Box(left=0.25, top=0.25, right=0.75, bottom=0.75)
+    assert places["user2"].inside(middle)
+    assert middle.inside(places["user2"], tolerance=0.03)
+    left = Box(left=0.0, top=0.0, right=0.25, bottom=1.0)
+    assert places["user3"].inside(left)
+    assert left.inside(places["user3"], tolerance=0.03)

@@ -92,12 +92,28 @@ BAD_STARTS: list[BadStart] = [
     _bad("the Python name of a field", "payload.worker_uid", 42, "unknown field"),
     _bad("an unknown field with a slash", "payload.a/b~c", 1, "unknown field", pointer="/payload/a~1b~0c"),
     _bad("no layout", "payload.layout", ABSENT, "is needed"),
-    _bad("another layout", "payload.layout", "grid", "must be 'flat', 'spotlight' or 'freestyle'"),
+    _bad(
+        "another layout", "payload.layout", "grid", "must be 'flat', 'spotlight', 'customized' or 'freestyle'"
+    ),
     _bad("flat without a channel", "payload.channel", ABSENT, "is needed with layout flat"),
     _bad("flat without an access_token", "payload.access_token", ABSENT, "is needed with layout flat"),
     _bad("flat with a url", "payload.url", "http://canvas.good.example", "does not go with layout flat"),
     _bad("flat with webGL", "payload.webGL", False, "does not go with layout flat"),
     _bad("flat with a start rule", "payload.start", {"when": "load"}, "does not go with layout flat"),
+    BadStart(
+        "customized without regions",
+        {"payload.layout": "customized"},
+        "/payload/regions",
+        "is needed with layout customized",
+    ),
+    _bad("no regions at all", "payload.regions", [], "must have at least 1 item"),
+    _bad(
+        "a region without a width",
+        "payload.regions",
+        [{"x": 0, "y": 0, "height": 360, "slot": 1}],
+        "is needed",
+        pointer="/payload/regions/0/width",
+    ),
     BadStart(
         "spotlight without a channel",
         {"payload.layout": "spotlight", "payload.channel": ABSENT},
@@ -255,9 +271,14 @@ BAD_UPDATES: list[BadUpdate] = [
         "what can't be changed", {"pause": True, "format": "mp4"}, "/payload/format", "unknown field"
     ),
     _bad_update(
-        "the layout of a page", {"layout": "freestyle"}, "/payload/layout", "must be 'flat' or 'spotlight'"
+        "the layout of a page",
+        {"layout": "freestyle"},
+        "/payload/layout",
+        "must be 'flat', 'spotlight' or 'customized'",
     ),
-    _bad_update("another layout", {"layout": "grid"}, "/payload/layout", "must be 'flat' or 'spotlight'"),
+    _bad_update(
+        "another layout", {"layout": "grid"}, "/payload/layout", "must be 'flat', 'spotlight' or 'customized'"
+    ),
     _bad_update(
         "a user with a dot",
         {"users": ["a", "b.c"]},

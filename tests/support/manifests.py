@@ -43,6 +43,7 @@ GOOD_PLACE: dict[str, Any] = {
     },
 }
 
+REGION = {"x": 0, "y": 0, "width": 640, "height": 360}
 ABSENT = object()
 
 
@@ -86,7 +87,7 @@ BAD = [
     Bad(
         "flat without a channel",
         {"spec.channel": ABSENT},
-        "layouts flat and spotlight record a channel: set spec.channel",
+        "layouts flat, spotlight and customized record a channel: set spec.channel",
     ),
     Bad("flat without a token", {"spec.accessTokenSecretRef": ABSENT}, "needs spec.accessTokenSecretRef"),
     Bad("two sources", {"spec.url": "http://a.example/"}, "set spec.channel or spec.url, not both"),
@@ -156,6 +157,25 @@ BAD = [
     Bad("an unknown token", {"spec.filenamePattern": "{user}"}, "{date}, {time}"),
     Bad("a path in a name", {"spec.filenamePattern": "../x"}, "{date}, {time}"),
     Bad("an unknown format", {"spec.format": "avi"}, 'spec.format: Unsupported value: "avi"'),
+    Bad("customized without regions", {"spec.layout": "customized"}, "layout customized needs spec.regions"),
+    Bad("a region of nobody", {"spec.regions": [REGION]}, "a region needs user or slot, and not both"),
+    Bad(
+        "a region of somebody and of anybody",
+        {"spec.regions": [{**REGION, "user": "a", "slot": 1}]},
+        "a region needs user or slot, and not both",
+    ),
+    Bad(
+        "a region beyond the canvas",
+        {"spec.regions": [{**REGION, "slot": 1, "x": 1000}]},
+        "a region reaches beyond the canvas",
+    ),
+    Bad("a region of odd size", {"spec.regions": [{**REGION, "slot": 1, "width": 641}]}, "multiple of 2"),
+    Bad(
+        "regions of a page",
+        {"spec.regions": [{**REGION, "slot": 1}]},
+        "spec.regions go with the layouts of a channel",
+        "page",
+    ),
     Bad("an unknown output", {"spec.outputs": [{"format": "avi"}]}, 'Unsupported value: "avi"'),
     Bad(
         "a width of what has none",
@@ -181,7 +201,7 @@ BAD = [
     Bad(
         "spotlight without a channel",
         {"spec.layout": "spotlight", "spec.channel": ABSENT},
-        "layouts flat and spotlight record a channel: set spec.channel",
+        "layouts flat, spotlight and customized record a channel: set spec.channel",
     ),
     Bad("an odd width", {"spec.video.width": 641}, "multiple of 2"),
     Bad("no height to speak of", {"spec.video.height": 2}, "greater than or equal to 16"),

@@ -39,6 +39,7 @@ def archived_answer(
             layout=asked.layout,
             channel=asked.channel,
             users=None if page else asked.users,
+            regions=asked.regions or None,
             url=asked.url,
             web_gl=asked.web_gl if page else None,
             start=asked.start if page else None,

@@ -47,11 +47,14 @@ class VideoFeed:
         timeline: VideoTimeline,
         screen: bool = False,
         shared: bool = False,
+        whose: str = "",
     ) -> None:
         self.name = name
         self._screen = screen
         self.shared = shared
         """Whether it is something that somebody shows the others, such as their screen."""
+        self.whose = whose
+        """The user, where it is one's."""
         self.order = order
         """The place in the grid: the smallest comes first."""
         self.bin = bin_
@@ -69,6 +72,8 @@ class VideoFeed:
         self.seen_at: int | None = None
         """When the newest picture came, in nanoseconds of CLOCK_MONOTONIC."""
         self.dimmed = False
+        self.shown = True
+        """Whether it has a place."""
         self._timeline = timeline
         self._lock = threading.Lock()
         self._open = True
@@ -104,6 +109,8 @@ class VideoFeed:
     @property
     def alpha(self) -> float:
         """How bright it is shown."""
+        if not self.shown:
+            return 0.0
         return DIMMED_ALPHA if self.dimmed else 1.0
 
     def _light(self, *, dimmed: bool) -> None:

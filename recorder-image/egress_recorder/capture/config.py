@@ -11,7 +11,7 @@ from typing import Any
 
 from egress_recorder.capture.errors import ConfigError
 
-LAYOUTS = ("flat", "spotlight", "freestyle")
+LAYOUTS = ("flat", "spotlight", "customized", "freestyle")
 LEFT_OUT_PATTERN, LEFT_OUT_FILES = "left_out_%06d.ts", "left_out_*.ts"
 
 
@@ -50,6 +50,20 @@ class PageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Region:
+    """A place on the canvas, as `egress_api.media.Region`."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    z_order: int = 0
+    fit: str = "contain"
+    user: str | None = None
+    slot: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptureConfig:
     """One capture. Sizes are pixels, rates kbit/s, times seconds."""
 
@@ -77,6 +91,8 @@ class CaptureConfig:
     """Whether nothing is to be kept until the command `resume`."""
     users: tuple[str, ...] = field(default=())
     """Who is recorded, in the grid's order; empty: everybody, in order of arrival."""
+    regions: tuple[Region, ...] = field(default=())
+    """Where everybody stands, with layout customized."""
     join_timeout_seconds: float = 30.0
     cpus: float | None = None
     """The Pod's CPU limit; None: read it from the cgroup."""
@@ -104,6 +120,7 @@ def parse_config(line: str | bytes) -> CaptureConfig:
         parts = {
             "source": source,
             "users": users,
+            "regions": tuple(Region(**_known(Region, region)) for region in given.get("regions") or ()),
             "page": PageConfig(**_known(PageConfig, page)) if page else None,
         }
         config = CaptureConfig(**{**_known(CaptureConfig, given), **parts})
@@ -113,6 +130,8 @@ def parse_config(line: str | bytes) -> CaptureConfig:
         ) from error
     if not Path(config.spool).is_dir():
         raise ConfigError(f"The spool folder {config.spool} does not exist.")
+    if config.layout == "customized" and not config.regions:
+        raise ConfigError("The layout 'customized' needs regions.")
     if config.layout not in LAYOUTS:
         raise ConfigError(f"This capture knows the layouts {', '.join(LAYOUTS)}, not {config.layout!r}.")
     if (config.layout == "freestyle") != (config.page is not None):

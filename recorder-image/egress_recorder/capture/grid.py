@@ -48,6 +48,12 @@ def fit(cell: Rectangle, *, width: int, height: int) -> Rectangle:
     return Rectangle(x, y, fitted_width, fitted_height)
 
 
+def cover(cell: Rectangle, *, width: int, height: int) -> tuple[int, int]:
+    """Say how many pixels of a picture to cut off on each side, left and right, above and below, so that it fills a cell."""
+    scale = max(cell.width / width, cell.height / height)
+    return max(0, even((width - cell.width / scale) / 2)), max(0, even((height - cell.height / scale) / 2))
+
+
 def even(value: float) -> int:
     """Round down to an even number, as I420 needs."""
     return int(value) // 2 * 2

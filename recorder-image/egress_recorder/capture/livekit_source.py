@@ -258,6 +258,7 @@ class LiveKitSource:
             kind = CAMERA if publication.source == rtc.TrackSource.SOURCE_CAMERA else OTHER
             video = self._stage.add_video(
                 order=(self._order.setdefault(identity, len(self._order)), kind),
+                whose=identity,
                 shared=publication.source == rtc.TrackSource.SOURCE_SCREENSHARE,
             )
             video.show_later(FIRST_GUESS)

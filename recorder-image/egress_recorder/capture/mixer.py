@@ -9,11 +9,12 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from egress_recorder.capture.branches import AudioFeed, Feed, VideoFeed
 from egress_recorder.capture.config import CaptureConfig
-from egress_recorder.capture.grid import Rectangle, cells, fit
+from egress_recorder.capture.grid import Rectangle, cells, cover, fit
 from egress_recorder.capture.gst import Gst
 from egress_recorder.capture.pipeline import (
     FROZEN_AFTER,
@@ -23,6 +24,7 @@ from egress_recorder.capture.pipeline import (
     video_branch,
     video_caps,
 )
+from egress_recorder.capture.regions import stand
 from egress_recorder.capture.spotlight import Spotlight, places
 from egress_recorder.capture.stills import StillFrames
 from egress_recorder.capture.timing import MILLISECOND, AudioTimeline, VideoTimeline
@@ -32,6 +34,16 @@ DIM_CHECK_SECONDS = 0.5
 LIGHT_CHECK_SECONDS = 0.2
 FIRST_PICTURE_SECONDS = 2.0
 """A camera that is on may send nothing, and what is said meanwhile is not recorded."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a feed is shown."""
+
+    cell: Rectangle
+    z_order: int = 0
+    covered: bool = False
+    """Whether it fills its cell, and what stands over is cut off."""
 
 
 class Mixer:
@@ -77,7 +89,9 @@ class Mixer:
         """Take note of who speaks now, the loudest first."""
         self._spotlight.hear(speaking)
 
-    def add_video(self, *, order: tuple[int, int], screen: bool = False, shared: bool = False) -> VideoFeed:
+    def add_video(
+        self, *, order: tuple[int, int], whose: str = "", screen: bool = False, shared: bool = False
+    ) -> VideoFeed:
         """Make a feed for pictures; it takes part in the layout from its first picture on."""
         if screen:
             self._stills = StillFrames(
@@ -87,7 +101,9 @@ class Mixer:
             )
         timeline = VideoTimeline(base_time=self.base_time, frame_rate=self._config.frame_rate)
         name, bin_ = self._branch("video", video_branch(screen=screen))
-        feed = VideoFeed(name=name, order=order, bin_=bin_, timeline=timeline, screen=screen, shared=shared)
+        feed = VideoFeed(
+            name=name, order=order, bin_=bin_, timeline=timeline, screen=screen, shared=shared, whose=whose
+        )
         feed.on_shape = self._reflow_soon
         if self._stills is not None:
             feed.on_slot = self._stills.new_picture
@@ -201,30 +217,45 @@ class Mixer:
         who = self._spotlight.on([feed.order[0] for feed in feeds], now=time.monotonic_ns())
         return shared or next((feed for feed in feeds if feed.order[0] == who), None)
 
-    def _places(self, feeds: list[VideoFeed]) -> list[tuple[VideoFeed, Rectangle]]:
+    def _places(self, feeds: list[VideoFeed]) -> list[tuple[VideoFeed, Place]]:
         canvas = {"width": self._config.width, "height": self._config.height}
-        if self._layout != "spotlight":
-            return list(zip(feeds, cells(len(feeds), **canvas), strict=True))
-        self._light = self._lit(feeds)
-        lit_first = sorted(feeds, key=lambda feed: feed is not self._light)
-        return list(zip(lit_first, places(len(feeds), **canvas), strict=True))
+        match self._layout:
+            case "customized":
+                there = stand(self._config.regions, {feed: feed.whose for feed in feeds})
+                return [
+                    (
+                        feed,
+                        Place(
+                            Rectangle(region.x, region.y, region.width, region.height),
+                            region.z_order,
+                            covered=region.fit == "cover",
+                        ),
+                    )
+                    for feed, region in there.items()
+                ]
+            case "spotlight":
+                self._light = self._lit(feeds)
+                feeds = sorted(feeds, key=lambda feed: feed is not self._light)
+                return [
+                    (feed, Place(cell))
+                    for feed, cell in zip(feeds, places(len(feeds), **canvas), strict=True)
+                ]
+            case _:
+                return [
+                    (feed, Place(cell)) for feed, cell in zip(feeds, cells(len(feeds), **canvas), strict=True)
+                ]
 
     def _reflow(self) -> None:
         """Give everybody who has a picture a place."""
         feeds = self._shown_feeds()
-        for feed, cell in self._places(feeds):
-            assert feed.shape is not None  # noqa: S101 - chosen so above; for the type checker
-            width, height = feed.shape.shown
-            place = fit(cell, width=width, height=height)
-            caps = Gst.Caps.from_string(video_caps(width=place.width, height=place.height))
-            feed.bin.get_by_name("size").set_property("caps", caps)
-            # the pad's own size only matters for the few frames that are still on their way in the old one
-            for name, value in (
-                ("xpos", place.x), ("ypos", place.y), ("width", place.width), ("height", place.height),
-                ("zorder", 1), ("alpha", feed.alpha),
-            ):  # fmt: skip
-                feed.pad.set_property(name, value)
-            feed.on_cell(place.height)
+        there = dict(self._places(feeds))
+        for feed in feeds:
+            if feed in there:
+                _put(feed, there[feed])
+            else:
+                feed.shown = False
+                feed.pad.set_property("alpha", 0.0)
+                feed.on_cell(0)
         if self._waiting is not None and feeds:
             self._shown(from_=min(feed.shown_from or 0 for feed in feeds))
 
@@ -234,3 +265,24 @@ class Mixer:
             self._waiting.cancel()
             self._waiting = None
         self.on_shown(max(self.base_time + from_, time.monotonic_ns() - MIX_LATENCY))
+
+
+def _put(feed: VideoFeed, place: Place) -> None:
+    """Show a feed in its place."""
+    assert feed.shape is not None  # noqa: S101 - chosen so by its caller; for the type checker
+    width, height = feed.shape.shown
+    aside, above = cover(place.cell, width=width, height=height) if place.covered else (0, 0)
+    seen = place.cell if place.covered else fit(place.cell, width=width, height=height)
+    crop = feed.bin.get_by_name("crop")
+    for side, pixels in (("left", aside), ("right", aside), ("top", above), ("bottom", above)):
+        crop.set_property(side, pixels)
+    caps = Gst.Caps.from_string(video_caps(width=seen.width, height=seen.height))
+    feed.bin.get_by_name("size").set_property("caps", caps)
+    feed.shown = True
+    # the pad's own size only matters for the few frames that are still on their way in the old one
+    for name, value in (
+        ("xpos", seen.x), ("ypos", seen.y), ("width", seen.width), ("height", seen.height),
+        ("zorder", 1 + place.z_order), ("alpha", feed.alpha),
+    ):  # fmt: skip
+        feed.pad.set_property(name, value)
+    feed.on_cell(seen.height)

@@ -24,7 +24,9 @@ class Stage(Protocol):
     def base_time(self) -> int:
         """The instant of the recording's zero, in nanoseconds of CLOCK_MONOTONIC."""
 
-    def add_video(self, *, order: tuple[int, int], screen: bool = False, shared: bool = False) -> VideoFeed:
+    def add_video(
+        self, *, order: tuple[int, int], whose: str = "", screen: bool = False, shared: bool = False
+    ) -> VideoFeed:
         """Make a feed for pictures: a user's, one that they share, or a whole screen's as an X server has them."""
 
     def add_audio(self, *, even: bool = False, begins_after: int | None = None) -> AudioFeed:

@@ -56,7 +56,7 @@ def test_a_good_manifest_gets_every_default(kubectl: Kubectl, manifest: dict[str
         mode="json", by_alias=True, exclude_none=True
     )
     # An empty list is a default of the models alone: the API server leaves the field away.
-    assert {"users": [], "outputs": [], **spec} == expected
+    assert {"users": [], "outputs": [], "regions": [], **spec} == expected
 
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("record-*.yaml"))

@@ -275,6 +275,19 @@ async def test_a_layout_that_has_to_stay_stays(gateway: Client, admin: Admin, as
     assert admin.task(task)["spec"]["layout"] == before
 
 
+async def test_who_was_started_without_regions_can_t_be_customized(
+    gateway: Client, admin: Admin, task: str
+) -> None:
+    body = {"request_id": "u7d3", "payload": {"layout": "customized"}}
+    answer = await gateway.patch(f"{START}/{task}", json=body)
+    problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, [error["pointer"] for error in problem["errors"]]) == (409, ["/payload/layout"])
+    region = {"x": 0, "y": 0, "width": 640, "height": 360, "slot": 1}
+    other = await start(gateway, changed(START_FLAT, {"request_id": "regions1", "payload.regions": [region]}))
+    assert (await gateway.patch(f"{START}/{other}", json=body)).status == 200
+    assert admin.task(other)["spec"]["layout"] == "customized"
+
+
 async def test_a_task_that_has_ended_takes_no_users(gateway: Client, admin: Admin, task: str) -> None:
     await gateway.post(f"{START}/{task}/stop", json=STOP)
     answer = await gateway.patch(f"{START}/{task}", json={"request_id": "u7d3", "payload": {"users": []}})

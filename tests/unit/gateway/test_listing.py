@@ -130,7 +130,7 @@ async def test_a_task_made_anew_under_its_name_is_listed_where_it_is_now(filled:
         ("status=RUNNING", "status", "must be ENQUEUED, PROCESSING, STOPPING, STOPPED, FAILED, TIMEOUT"),
         ("status=processing", "status", "must be ENQUEUED"),
         ("status=", "status", "must be ENQUEUED"),
-        ("layout=grid", "layout", "must be flat, spotlight, freestyle"),
+        ("layout=grid", "layout", "must be flat, spotlight, customized, freestyle"),
         ("channel=a%20b", "channel", "must be 1 to 64 letters, digits"),
         ("created_after=yesterday", "created_after", "must be a time with its zone"),
         ("created_after=2026-11-23", "created_after", "must be a time with its zone"),

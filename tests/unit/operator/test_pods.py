@@ -33,6 +33,7 @@ CONFIG = {
     "layout": "flat",
     "channel": "room",
     "users": ["ann"],
+    "regions": [],
     "webGl": False,
     "start": {"when": "load", "timeoutSeconds": 30, "onTimeout": "fail"},
     "pageRules": {"allow": [], "deny": [], "ports": [80, 443]},

@@ -28,6 +28,7 @@ def test_the_capture_is_told_what_to_record_and_no_secret() -> None:
         "frozen_picture": "black",
         "paused": False,
         "users": ("anna",),
+        "regions": (),
         "join_timeout_seconds": 30,
         "cpus": None,
         "finish_timeout_seconds": 8.0,
