@@ -3,7 +3,8 @@
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from egress_api.base import Strict
 from egress_api.worded import Worded
@@ -57,8 +58,17 @@ class Fit(StrEnum):
 User = Annotated[str, Worded(r"^[A-Za-z0-9_-]{1,32}$", 32, "must be 1 to 32 letters, digits, '_' or '-'")]
 
 
+_SOMEBODY: Final[JsonDict] = {
+    "oneOf": [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("user", "slot")
+    ]
+}
+
+
 class CanvasRegion(Strict):
     """A place on the canvas, in pixels, and who stands there."""
+
+    model_config = ConfigDict(json_schema_extra=_SOMEBODY)
 
     x: int = Field(ge=0, le=3838, multiple_of=2, description="From the canvas' left edge, even.")
     y: int = Field(ge=0, le=2158, multiple_of=2, description="From its top edge, even.")
@@ -100,8 +110,16 @@ class FrozenPicture(StrEnum):
     DIMMED = "dimmed"
 
 
+_THUMBNAILS_ALONE: Final[JsonDict] = {
+    "if": {"properties": {"format": {"const": OutputFormat.THUMBNAILS.value}}},
+    "else": {"properties": {"everySeconds": {"type": "null"}, "width": {"type": "null"}}},
+}
+
+
 class Output(Strict):
     """One more form of the recording, out of the same encode."""
+
+    model_config = ConfigDict(json_schema_extra=_THUMBNAILS_ALONE)
 
     format: OutputFormat = Field(description="The container, or thumbnails.")
     every_seconds: int | None = Field(

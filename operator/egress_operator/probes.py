@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from egress_operator.metrics import Metrics
 
+_LAST_ANSWERS_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 120
 """A watch that has not told of an object this long after a list showed it is broken (kopf cuts one at 70 s)."""
 STUCK_SECONDS: Final = 300
@@ -160,7 +161,8 @@ class ProbeServer:
                 web.get("/metrics", self._metrics_page),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        # kopf's end cuts off what answers a probe at that moment; aiohttp would wait a minute for it.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_ANSWERS_SECONDS)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         return self

@@ -114,16 +114,16 @@ class Packaging:
     async def _draw(self, name: str) -> None:
         """Store the sheets of thumbnails, and the index last: what it names is there."""
         every, width = self._config.thumbnails
-        sheets = self._recording.sheet_name(0).replace("000", "%03d")
-        found: list[bytes] = []
+        sheets = self._recording.sheet_pattern
+        number, last = 0, b""
         async with self._child("thumbnails", str(every), str(width), sheets) as child:
             while line := await child.stdout.readline():
-                found.append(await child.read(json.loads(line)["bytes"]))
+                if last:
+                    await self._put(sheets % number, last, FileKind.IMAGE, "image/jpeg")
+                    number += 1
+                last = await child.read(json.loads(line)["bytes"])
             await child.finished()
-        *pictures, index = found
-        for number, picture in enumerate(pictures):
-            await self._put(self._recording.sheet_name(number), picture, FileKind.IMAGE, "image/jpeg")
-        await self._put(name, index, FileKind.THUMBNAILS, "text/vtt")
+        await self._put(name, last, FileKind.THUMBNAILS, "text/vtt")
 
     async def _put(self, name: str, data: bytes, kind: FileKind, content_type: str) -> None:
         # A name has no condition here: is the folder still ours?

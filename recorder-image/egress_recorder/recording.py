@@ -130,9 +130,10 @@ class Recording:
         suffix = "_thumbs.vtt" if made is OutputFormat.THUMBNAILS else f".{made.value}"
         return f"{self._config.output_name}{suffix}"
 
-    def sheet_name(self, number: int) -> str:
-        """Name of the object with so many thumbnails on it."""
-        return f"{self._config.output_name}_thumbs_{number:03d}.jpg"
+    @property
+    def sheet_pattern(self) -> str:
+        """Names of the objects with thumbnails on them, with a `%03d` for their number."""
+        return f"{self._config.output_name}_thumbs_%03d.jpg"
 
     def would_write(self, name: str) -> bool:
         """Say whether an object of this name is, or would be, the recording's: its lists, segments, files, evidence."""
