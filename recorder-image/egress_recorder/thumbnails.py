@@ -1,7 +1,7 @@
 """Thumbnails: small pictures on sheets, and a WebVTT index that says which part of which sheet is for what time.
 
 In: packets of pictures, on one time line. Out: for each sheet a line `{"bytes": 20480}` and its JPEG, then the same for the
-index. Key frames alone are decoded: a thumbnail is the first one at or behind its time, two seconds later at most.
+index. Key frames alone are decoded: a thumbnail is the first one at its time or behind it, or half a second before it.
 """
 
 import json
@@ -17,6 +17,8 @@ from av.video.frame import VideoFrame
 
 COLUMNS: Final = 5
 ROWS: Final = 5
+_EARLY_SECONDS: Final = Fraction(1, 2)
+"""A key frame that comes so much before its time will do: times are rounded, and the next one is two seconds away."""
 _QUALITY: Final = 4
 """JPEG's, as libav counts it: 2 is the best, 31 the worst."""
 
@@ -56,7 +58,7 @@ class ThumbnailFile:
         """Take the next packet."""
         del decoded
         self._end = max(self._end, shown + (packet.duration or 0) * packet.time_base)
-        if not packet.is_keyframe or shown < self._due:
+        if not packet.is_keyframe or shown + _EARLY_SECONDS < self._due:
             return
         codec = cast("VideoCodecContext", packet.stream.codec_context)
         frames = [*codec.decode(cast("Any", packet)), *codec.decode(None)]
@@ -68,7 +70,9 @@ class ThumbnailFile:
         self._tiles.append(small.to_ndarray())
         self._times.append(self._due)
         # What lies between has no key frame of its own: this one is for it, too.
-        self._due += self._every * (int((shown - self._due) / self._every) + 1)
+        self._due += self._every * (
+            int(max(shown + _EARLY_SECONDS - self._due, Fraction(0)) / self._every) + 1
+        )
         if len(self._tiles) == COLUMNS * ROWS:
             self._sheet()
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from support.e2e import Gateway, Tasks, request_id, until
+from support.media_file import look_at
 from support.publishers import Publishers, recorder_token
 from support.store import fetch_task
 
@@ -53,10 +54,13 @@ def test_the_example_records(tasks: Tasks, people: Publishers, no_gateway: None,
     until("a file", lambda: tasks.get(name)["status"].get("files"), seconds=40)
     kubectl.run("patch", "egt", name, "--type=merge", '--patch={"spec":{"stop":true}}')
     kubectl.run("wait", "--for=condition=Complete", f"egt/{name}", "--timeout=90s", timeout_seconds=100)
-    (file,) = tasks.get(name)["status"]["files"]
+    file, mp4 = tasks.get(name)["status"]["files"]
     columns = kubectl.run("get", "egresstask", name, "--no-headers").split()
-    assert columns[:5] == [name, "my-app", "egress_test", "STOPPED", "1"]
+    assert columns[:5] == [name, "my-app", "egress_test", "STOPPED", "2"]
     recording = fetch_task(name, tmp_path, app="my-app")
     assert recording.problems() == []
     assert recording.playlist_path.name == file["name"]
     assert file["name"].endswith("_egress_test.m3u8")
+    film = look_at(tmp_path / mp4["name"])
+    assert film.complaint == ""
+    assert film.picture_seconds == pytest.approx(recording.playlist.seconds, abs=0.2)
